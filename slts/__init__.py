@@ -1,0 +1,3 @@
+"""slts: lip-to-speech synthesis and audio-visual synchronisation."""
+
+__version__ = "0.1.0"

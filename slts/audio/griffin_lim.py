@@ -1,0 +1,99 @@
+"""Log-mel to audio without a trained vocoder.
+
+A non-negative linear spectrogram with the given mel is found by multiplicative updates of the generalised
+Kullback-Leibler divergence (Lee and Seung, 2001), a phase for it by the fast Griffin-Lim algorithm (Perraudin, Balazs
+and Sondergaard, 2013). The frames are those of ``slts.audio.mel``: frame j is centred on sample 160 j, so what is
+generated has no constant shift against what the mel was taken from.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from slts.audio.mel import FLOOR, HOP, WINDOW, slaney_filters
+
+_OVERLAP = WINDOW // HOP
+_TINY = 1e-10
+
+
+def griffin_lim(log_mel: Tensor, iterations: int = 32, momentum: float = 0.99) -> Tensor:
+    """Audio (B, T * 160) of natural-log mels (B, T, 80) as ``slts.audio.mel.log_mel`` makes them.
+
+    Deterministic, float32 inside whatever the input's precision, without gradients. Not clipped: peaks may pass 1.
+    STOI of GRID audio rebuilt from its own mel: .965 at 32 iterations, .969 at 64.
+    """
+    # On a CPU a clip's spectrogram fits the cache, a batch's does not.
+    parts = log_mel.split(1) if log_mel.device.type == "cpu" else [log_mel]
+    with torch.no_grad():
+        return torch.cat([_invert(part.float(), iterations, momentum) for part in parts])
+
+
+def _invert(log_mel: Tensor, iterations: int, momentum: float) -> Tensor:
+    filters = slaney_filters().to(log_mel.device)
+    window = torch.hann_window(WINDOW, device=log_mel.device)
+    mel = log_mel.exp().clamp_min(FLOOR)
+    frames = mel.shape[1]
+    weight = _inverse_overlap(window, frames)
+
+    # Started from the back-projected mel rather than from the pseudo-inverse, which is less smooth over the bins and
+    # gives worse speech.
+    magnitude = mel @ filters / (filters.sum(1) @ filters + _TINY)
+    for _ in range(10):
+        magnitude = fit_to_mel(magnitude, mel, filters)
+
+    # A frame's samples are counted from its edge, where the window is zero; alternating signs move the pulse that
+    # zero phase stands for to the frame's centre. Better on GRID than zero or random phase.
+    signs = 1 - 2 * (torch.arange(WINDOW // 2 + 1, device=log_mel.device) % 2)
+    spectrum = torch.complex(magnitude * signs, torch.zeros_like(magnitude))
+    previous = None
+    for iteration in range(iterations):
+        consistent = _analyse(_synthesise(spectrum, window, weight), window)
+        ahead = consistent if previous is None else torch.add(consistent, consistent - previous, alpha=momentum)
+        previous = consistent
+        if 2 * iteration >= iterations:
+            # The mel says nothing about harmonics inside a band. By now overlapping frames agree on some: keep the
+            # consistent spectrum's own fine structure, scaled to the mel (+.008 STOI on GRID).
+            magnitude = fit_to_mel(_absolute(consistent), mel, filters)
+        spectrum = ahead * (magnitude / _absolute(ahead))
+    return _synthesise(spectrum, window, weight)
+
+
+def fit_to_mel(magnitude: Tensor, mel: Tensor, filters: Tensor) -> Tensor:
+    """One multiplicative update that brings filters @ magnitude closer to the mel.
+
+    magnitude (B, T, 321) >= 0, mel (B, T, 80) > 0 linear, filters (80, 321). Zeros stay zero.
+    """
+    ratio = mel / (magnitude @ filters.T + _TINY)
+    return magnitude * (ratio @ filters) / (filters.sum(0) + _TINY)
+
+
+def _absolute(spectrum: Tensor) -> Tensor:
+    """Never zero, and quicker than abs(), which calls hypot."""
+    return (spectrum.real.square() + spectrum.imag.square() + _TINY).sqrt()
+
+
+def _analyse(audio: Tensor, window: Tensor) -> Tensor:
+    """Spectrum (B, T, 321) of audio (B, 160 T): the frames of ``slts.audio.mel``, without its dropped last one."""
+    padded = functional.pad(audio, (WINDOW // 2, WINDOW // 2 - HOP))
+    return torch.fft.rfft(padded.unfold(1, WINDOW, HOP) * window)
+
+
+def _synthesise(spectrum: Tensor, window: Tensor, weight: Tensor) -> Tensor:
+    """The audio (B, 160 T) nearest to a spectrum (B, T, 321), in a third of the time of ``torch.istft``."""
+    total = _overlap_add(torch.fft.irfft(spectrum, WINDOW) * window) * weight
+    return total.flatten(1)[:, WINDOW // 2 : WINDOW // 2 + spectrum.shape[1] * HOP]
+
+
+def _overlap_add(pieces: Tensor) -> Tensor:
+    """Sum of windows (B, T, 640) laid 160 apart, cut into hops: (B, T + 3, 160)."""
+    hops = pieces.unflatten(-1, (_OVERLAP, HOP))
+    count = pieces.shape[1]
+    total = pieces.new_zeros(pieces.shape[0], count + _OVERLAP - 1, HOP)
+    for shift in range(_OVERLAP):
+        total[:, shift : shift + count] += hops[:, :, shift]
+    return total
+
+
+def _inverse_overlap(window: Tensor, frames: int) -> Tensor:
+    """One over the summed squared windows, (1, frames + 3, 160); the ends, where they vanish, are cut off later."""
+    return 1 / _overlap_add(window.square().expand(1, frames, WINDOW)).clamp_min(1e-6)

@@ -1,0 +1,55 @@
+"""The console script ``slts``: ``slts VERB key=value ...``."""
+
+import importlib
+import sys
+
+from slts import __version__
+from slts.config import compose, help_text
+from slts.errors import UserError
+
+VERBS = {
+    "prepare": "raw corpus to shards",
+    "train": "train a system on shards; resumes by itself when the run exists",
+    "evaluate": "score a run's best checkpoint on a split",
+    "generate": "silent video to speech",
+    "score": "plain and time-aligned metrics on two folders of audio",
+    "offsets": "measure the audio-visual offset of every clip of a corpus",
+}
+
+
+def run(verb: str, arguments: list[str]) -> int:
+    """Compose the config of a verb and call its ``main(config)``. Returns the exit status: 2 for a user's mistake."""
+    try:
+        module = importlib.import_module(f"slts.{verb}")
+        if "--help" in arguments or "-h" in arguments:
+            print(help_text(verb, module.__doc__, [a for a in arguments if a not in ("--help", "-h")]))
+            return 0
+        config, _ = compose(verb, arguments)
+        return module.main(config) or 0
+    except UserError as error:
+        print(f"slts {verb}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"slts {verb}: interrupted", file=sys.stderr)
+        return 130
+
+
+def main() -> None:
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["--version"]:
+        print(f"slts {__version__}")
+        return
+    if not arguments or arguments[0] in ("--help", "-h", "help"):
+        print("slts VERB key=value ...\n")
+        print("\n".join(f"  slts {verb:<10} {purpose}" for verb, purpose in VERBS.items()))
+        print("\nslts VERB --help lists the keys of a verb. `accelerate launch slts/train.py` is `slts train` on")
+        print("several processes or GPUs.")
+        sys.exit(0 if arguments else 2)
+    if arguments[0] not in VERBS:
+        print(f"slts: no verb '{arguments[0]}'; choose one of {', '.join(VERBS)}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(run(arguments[0], arguments[1:]))
+
+
+if __name__ == "__main__":
+    main()

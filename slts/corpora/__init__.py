@@ -1,0 +1,34 @@
+"""Corpus readers: an official layout on disk (or a generator) becomes a list of utterances.
+
+A corpus is one module here with a function ``utterances(config) -> list[Utterance]`` and one file in ``conf/corpus``.
+"""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from slts.data.clip import Clip
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One item of a corpus before decoding."""
+
+    key: str
+    """Unique in the corpus; letters, digits, - and _ only (it becomes a file stem inside the shards)."""
+    split: str
+    """train, val or test."""
+    speaker: str
+    text: str | None
+    source: str
+    """Where it comes from, for ledgers and error messages: a path relative to the corpus root, or a generator's seed."""
+    load: Callable[[], Clip]
+    """Decodes (or renders) the utterance. Picklable: ``functools.partial`` of a module-level function. Raises Reject."""
+
+
+def load_corpus(name: str, config) -> list[Utterance]:
+    """The utterances of the corpus in module ``slts.corpora.<name>``, ordered by split, then as the reader gives them.
+
+    Raises UserError when the root is missing or holds nothing the reader knows.
+    """
+    return importlib.import_module(f"slts.corpora.{name}").utterances(config)

@@ -1,0 +1,1 @@
+"""From files to batches: decoding by presentation time, faces, shards, loader."""

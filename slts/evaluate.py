@@ -1,0 +1,48 @@
+"""Score a run's best checkpoint on a split, plainly and time-aligned.
+
+Appends a row to RUN/results.jsonl, writes RUN/clips-SPLIT.csv, and leaves sounds and figures in RUN/samples/SPLIT/.
+"""
+
+
+def main(config) -> None:
+    from pathlib import Path
+
+    import numpy as np
+    from rich.progress import track
+
+    from slts.data.loader import evaluation_loader
+    from slts.data.shards import read_corpus_json
+    from slts.errors import UserError
+    from slts.evaluation.clips import generate_clips
+    from slts.evaluation.pictures import offset_figure
+    from slts.evaluation.results import result_row, write_results
+    from slts.evaluation.runs import load_run
+    from slts.evaluation.validation import show_clips
+    from slts.metrics.alignment import overlap
+    from slts.metrics.scoring import score_pairs
+
+    run = load_run(config.run, config.checkpoint)
+    data = Path(config.data or run.config.data)
+    corpus = read_corpus_json(data)
+    dataset = run.dataset(data, config.split)
+    batches = track(evaluation_loader(dataset, config.batch_size), "generating")
+    clips = list(generate_clips(run.task, batches, run.device))
+    if config.sync == "dsm" and clips[0].dsm_offset_ms is None:
+        raise UserError(f"sync=dsm: run={config.run} has no DSM (variant {run.config.variant}); use sync=none")
+    pairs = [
+        overlap(c.reference, c.generated, c.dsm_offset_ms if config.sync == "dsm" else 0.0) for c in clips
+    ]
+    rows = [{**vars(c), **scores} for c, scores in zip(clips, score_pairs(pairs, config.workers, progress=True))]
+    row = result_row(run.config, corpus, config.split, config.sync, run.step, rows)
+    table = write_results(run.directory, config.split, row, rows)
+    folder = run.directory.samples / config.split
+    title = f"{run.config.name} on {config.split}"
+    show_clips(run.task, dataset, run.device, clips[: config.show], title, folder)
+    known = [c for c in clips if c.dsm_offset_ms is not None and c.offset_ms is not None]
+    if len(known) > 1:
+        truth, found = (np.array([getattr(c, name) for c in known]) for name in ("offset_ms", "dsm_offset_ms"))
+        offset_figure(truth, found, title, folder / "offsets.png")
+    for name, value in row.items():
+        if isinstance(value, (int, float)):
+            print(f"{name:>24} {value:.4g}")
+    print(f"row in {run.directory.results}, clips in {table}, sounds and pictures in {folder}")

@@ -1,0 +1,1 @@
+"""From checkpoints to numbers, sounds and pictures: runs, generated clips, result rows, figures."""

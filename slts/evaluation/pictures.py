@@ -1,0 +1,85 @@
+"""Figures of a run: Fig. 6 of the paper for one clip, offsets against truth for a split."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt  # noqa: E402  (the backend must be chosen first)
+
+
+def mel_figure(mels: dict[str, np.ndarray], distribution: np.ndarray | None, title: str, out: Path) -> None:
+    """Log-mels (T, 80) one below another and, beside them, P(k), like Fig. 6.
+
+    Args:
+        mels: by name, in order from top to bottom.
+        distribution: P(k), k = -K .. K (2 K + 1,), or None.
+        title: above all.
+        out: PNG file.
+    """
+    columns = 1 if distribution is None else 2
+    figure, axes = plt.subplots(
+        len(mels),
+        columns,
+        figsize=(9 if columns == 2 else 6, 1.7 * len(mels) + 0.6),
+        squeeze=False,
+        width_ratios=[2, 1][:columns],
+        layout="constrained",
+    )
+    low, high = np.percentile(next(iter(mels.values())), [2, 99.8])
+    for axis, (name, mel) in zip(axes[:, 0], mels.items(), strict=True):
+        axis.imshow(
+            mel.T, origin="lower", aspect="auto", extent=(0, len(mel) / 100, 0, mel.shape[1]), vmin=low, vmax=high
+        )
+        axis.set_ylabel(name, fontsize=8)
+        axis.set_yticks([])
+    axes[-1, 0].set_xlabel("time (s)")
+    if distribution is not None:
+        radius = len(distribution) // 2
+        for axis in axes[1:, 1]:
+            axis.remove()
+        axis = axes[0, 1]
+        axis.bar(10 * np.arange(-radius, radius + 1), distribution, width=9)
+        axis.axvline(0, color="grey", linewidth=0.8)
+        axis.set_xlabel("offset (ms), video late > 0", fontsize=8)
+        axis.set_title("P(k)", fontsize=9)
+    figure.suptitle(title, fontsize=10)
+    _save(figure, out)
+
+
+def offset_figure(truth: np.ndarray, predicted: np.ndarray, title: str, out: Path) -> None:
+    """Scatter of predicted against true offsets (ms) with the identity line, and the histogram of the error."""
+    figure, (scatter, histogram) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+    span = [min(truth.min(), predicted.min()) - 15, max(truth.max(), predicted.max()) + 15]
+    scatter.plot(span, span, color="grey", linewidth=0.8)
+    scatter.scatter(truth, predicted, s=10, alpha=0.7)
+    scatter.set(xlim=span, ylim=span, xlabel="true offset (ms)", ylabel="predicted offset (ms)", aspect="equal")
+    error = predicted - truth
+    histogram.hist(np.clip(error, -100, 100), bins=np.arange(-102.5, 105, 5))
+    histogram.axvline(error.mean(), color="black", linewidth=0.8, label=f"mean {error.mean():+.1f} ms")
+    histogram.set(xlabel="predicted - true (ms), clipped at 100", ylabel="clips")
+    histogram.legend()
+    figure.suptitle(title, fontsize=10)
+    _save(figure, out)
+
+
+def comparison_figure(rows: list[dict], out: Path) -> None:
+    """Bars of the plain and aligned scores of several result rows, one group a metric."""
+    metrics = [("stoi", "STOI"), ("a_stoi", "a-STOI"), ("estoi", "ESTOI"), ("a_estoi", "a-ESTOI")]
+    figure, axis = plt.subplots(figsize=(7, 3.5), layout="constrained")
+    width = 0.8 / len(rows)
+    for place, row in enumerate(rows):
+        heights = [row[key] or 0 for key, _ in metrics]
+        bars = axis.bar(np.arange(len(metrics)) + place * width, heights, width, label=row["variant"])
+        axis.bar_label(bars, fmt="%.2f", fontsize=8)
+    axis.set_xticks(np.arange(len(metrics)) + 0.4 - width / 2, [label for _, label in metrics])
+    axis.set_ylim(0, 1)
+    axis.legend()
+    _save(figure, out)
+
+
+def _save(figure, out: Path) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out, dpi=110)
+    plt.close(figure)

@@ -1,0 +1,81 @@
+"""Result rows: one JSON object a scored split in results.jsonl, one CSV line a clip."""
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from slts import __version__
+from slts.metrics.offsets import offset_agreement
+from slts.training.run_directory import RunDirectory, config_hash
+
+SCORES = ("stoi", "estoi", "pesq", "mcd", "a_stoi", "a_estoi", "a_pesq", "a_mcd")
+CLIP_COLUMNS = ("key", *SCORES, "frontend_offset_ms", "offset_ms", "dsm_offset_ms", "confidence", "at_edge", "reasons")
+
+
+def result_row(config, corpus: dict, split: str, sync: str, step: int, clips: list[dict]) -> dict:
+    """The row of a split from its clips' scores and offsets; a figure that does not apply is None.
+
+    ``model_offset_ms`` is o_m, the mean of o_f - o_d over clips whose o_d is known: the constant that Offset-R2 against
+    the frontend cannot see. ``offset_at_edge`` is the share of clips whose P(k) peaks at the limit of its range.
+    """
+    found = [c for c in clips if c["dsm_offset_ms"] is not None]
+    truth = _pairs(found, "offset_ms", "dsm_offset_ms")
+    frontend = _pairs(found, "frontend_offset_ms", "dsm_offset_ms")
+    model = _pairs(clips, "frontend_offset_ms", "offset_ms")
+    against_truth = offset_agreement(*truth) if len(truth[0]) > 1 else {}
+    return {
+        "task": config.task.name,
+        "variant": config.variant,
+        "corpus": corpus["name"],
+        "split": split,
+        "sync": sync,
+        "step": step,
+        "clips": len(clips),
+        "failed": sum(any(c[name] is None for name in SCORES) for c in clips),
+        **{name: _mean([c[name] for c in clips]) for name in SCORES},
+        "offset_r2_frontend": offset_agreement(*frontend)["r2"] if len(frontend[0]) > 1 else None,
+        "offset_r2_truth": against_truth.get("r2"),
+        "offset_r2_truth_centred": against_truth.get("r2_centred"),
+        "offset_bias_ms": against_truth.get("bias_ms"),
+        "offset_mae_ms": against_truth.get("mae_ms"),
+        "offset_within_10ms": against_truth.get("within_10ms"),
+        "offset_at_edge": _mean([float(c["at_edge"]) for c in found]),
+        "model_offset_ms": float(np.mean(model[0] - model[1])) if len(model[0]) else None,
+        "offset_r2_syncnet": None,
+        "w_wer": None,
+        "k_wer": None,
+        "seed": config.seed,
+        "config_hash": config_hash(config),
+        "corpus_hash": corpus["hash"],
+        "version": __version__,
+    }
+
+
+def write_results(run: RunDirectory, split: str, row: dict, clips: list[dict]) -> Path:
+    """Appends the row to results.jsonl and writes clips-SPLIT.csv; returns the CSV's path."""
+    with run.results.open("a") as stream:
+        stream.write(json.dumps(row) + "\n")
+    table = run.path / f"clips-{split}.csv"
+    with table.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, CLIP_COLUMNS, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(clips)
+    return table
+
+
+def corpus_hash(corpus: dict) -> str:
+    """Twelve hex digits over the content of all shards."""
+    return hashlib.sha256("".join(shard["sha256"] for shard in corpus["shards"]).encode()).hexdigest()[:12]
+
+
+def _mean(values: list[float | None]) -> float | None:
+    present = [v for v in values if v is not None]
+    return float(np.mean(present)) if present else None
+
+
+def _pairs(clips: list[dict], first: str, second: str) -> tuple[np.ndarray, np.ndarray]:
+    both = [(c[first], c[second]) for c in clips if c[first] is not None and c[second] is not None]
+    return np.array([a for a, _ in both], float), np.array([b for _, b in both], float)

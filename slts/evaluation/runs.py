@@ -1,0 +1,44 @@
+"""Trained runs, ready to use."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig
+
+from slts.data.loader import Augmentation, ShardDataset
+from slts.errors import UserError
+from slts.tasks import build_task
+from slts.training.checkpoint import load_state, load_weights
+from slts.training.run_directory import RunDirectory
+
+
+@dataclass
+class TrainedRun:
+    directory: RunDirectory
+    config: DictConfig
+    corpus: dict
+    task: torch.nn.Module
+    step: int
+    device: torch.device
+
+    def dataset(self, data: Path, split: str, any_speaker: bool = False) -> ShardDataset:
+        """Whole clips of a split, cropped as in training. ``any_speaker`` admits speakers the run never saw."""
+        picture = (self.config.model.image_size, self.config.model.channels)
+        speakers = None if any_speaker else self.corpus["speakers"]
+        return ShardDataset(data, split, *picture, Augmentation(self.config.augment.crop), speakers=speakers)
+
+
+def load_run(path: str | Path, checkpoint: str = "best") -> TrainedRun:
+    """A run's task with the weights of its ``best`` (or ``last``) checkpoint, in evaluation mode, on the GPU if there
+    is one. Raises UserError when the folder holds no run or no checkpoint yet."""
+    directory = RunDirectory(Path(path))
+    config = directory.config()
+    weights = directory.path / checkpoint
+    if not weights.exists():
+        raise UserError(f"run={path} has no checkpoint yet; let slts train reach its first validation")
+    corpus = directory.corpus()
+    task = build_task(config, corpus)
+    load_weights(weights, task)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return TrainedRun(directory, config, corpus, task.to(device).eval(), load_state(weights).step, device)

@@ -1,0 +1,91 @@
+"""Validation inside training: aligned scores, offsets, and a few sounds and pictures."""
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from accelerate.utils import gather_object
+
+from slts.audio import SAMPLE_RATE
+from slts.data.loader import Augmentation, ShardDataset, collate, evaluation_loader
+from slts.evaluation.clips import GeneratedClip, generate_clips
+from slts.evaluation.pictures import mel_figure, offset_figure
+from slts.metrics.offsets import offset_agreement
+from slts.metrics.scoring import score_pairs
+from slts.training.loop import Validation
+from slts.training.run_directory import RunDirectory
+
+SHOWN = 2
+"""Clips that leave sounds and pictures."""
+
+
+def validate(config, corpus: dict, run: RunDirectory, accelerator, task: torch.nn.Module, step: int) -> Validation:
+    """Scores up to ``validate_clips`` clips of the val split, shared among the ranks.
+
+    The score is the mean a-STOI (section 5). Complete on the main process, empty elsewhere.
+    """
+    picture = (config.model.image_size, config.model.channels)
+    dataset = ShardDataset(Path(config.data), "val", *picture, Augmentation(config.augment.crop))
+    batches = evaluation_loader(
+        dataset, config.batch_size, config.validate_clips, accelerator.process_index, accelerator.num_processes
+    )
+    clips = list(generate_clips(task, batches, accelerator.device))
+    rows = score_pairs([(c.reference, c.generated) for c in clips], workers=1, metrics=("stoi", "a_stoi", "a_estoi"))
+    table = gather_object([{**row, **_offsets(clip)} for row, clip in zip(rows, clips, strict=True)])
+    if not accelerator.is_main_process:
+        return Validation(None, {})
+    scalars = {
+        name: float(np.mean(values))
+        for name in ("stoi", "a_stoi", "a_estoi")
+        if (values := [row[name] for row in table if row[name] is not None])
+    }
+    found = [row for row in table if row["dsm_offset_ms"] is not None]
+    known = [row for row in found if row["offset_ms"] is not None]
+    title = f"{config.name}, step {step}"
+    folder = run.samples / f"step-{step:08d}"
+    pictures = {}
+    if found:
+        scalars["dsm_offset_ms"] = float(np.mean([row["dsm_offset_ms"] for row in found]))
+        scalars["dsm_at_edge"] = float(np.mean([row["at_edge"] for row in found]))
+    if len(known) > 1:
+        truth, predicted = (np.array([row[name] for row in known]) for name in ("offset_ms", "dsm_offset_ms"))
+        agreement = offset_agreement(truth, predicted)
+        scalars |= {f"offset_{k}": v for k, v in agreement.items() if v is not None}
+        pictures["offsets"] = folder / "offsets.png"
+        offset_figure(truth, predicted, title, pictures["offsets"])
+    sounds, shown = show_clips(task, dataset, accelerator.device, clips[:SHOWN], title, folder)
+    histograms = {"dsm_offset_ms": [row["dsm_offset_ms"] for row in found]}
+    return Validation(scalars.get("a_stoi"), scalars, sounds, pictures | shown, histograms)
+
+
+def show_clips(
+    task: torch.nn.Module,
+    dataset: ShardDataset,
+    device: torch.device,
+    clips: list[GeneratedClip],
+    title: str,
+    folder: Path,
+) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Writes ``KEY.wav``, ``KEY-recorded.wav`` and ``KEY.png`` (Fig. 6) of clips; returns sounds and pictures by name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    places = {entry["key"]: i for i, (_, entry) in enumerate(dataset.entries)}
+    sounds, pictures = {}, {}
+    for clip in clips:
+        for name, audio in ((clip.key, clip.generated), (f"{clip.key}-recorded", clip.reference)):
+            sounds[name] = folder / f"{name}.wav"
+            soundfile.write(sounds[name], np.clip(audio, -1, 1), SAMPLE_RATE)
+        batch = collate([dataset[0, places[clip.key]]]).to(device)
+        estimate = task.offsets(batch)
+        pictures[clip.key] = folder / f"{clip.key}.png"
+        mel_figure(
+            {name: mel[0].cpu().numpy() for name, mel in task.mels(batch).items()},
+            None if estimate is None else estimate.distribution[0].cpu().numpy(),
+            f"{title}: {clip.key}" + ("" if clip.offset_ms is None else f", true offset {clip.offset_ms:+.0f} ms"),
+            pictures[clip.key],
+        )
+    return sounds, pictures
+
+
+def _offsets(clip: GeneratedClip) -> dict:
+    return {name: getattr(clip, name) for name in ("key", "offset_ms", "dsm_offset_ms", "confidence", "at_edge")}

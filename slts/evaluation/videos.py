@@ -1,0 +1,122 @@
+"""A trained run applied to video files: the face found and cropped as its corpus was, in windows of bounded length."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import track
+
+from slts.audio import SAMPLE_RATE
+from slts.data.clip import Clip, Reject
+from slts.data.faces import crop
+from slts.data.loader import Batch, evaluation_loader, fit_picture
+from slts.data.media import VIDEO_SUFFIXES, read_clip, read_picture
+from slts.data.shards import read_corpus_json
+from slts.errors import UserError
+from slts.evaluation.runs import TrainedRun
+
+WINDOW, OVERLAP = 10.0, 0.4
+"""Seconds of video put through the networks at once, and of the cross-fade between windows."""
+
+
+def find_videos(path: Path) -> list[Path]:
+    """The video files of a folder and its subfolders, or the one file. Raises UserError when there is none."""
+    if path.is_file():
+        return [path]
+    videos = sorted(p for p in path.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
+    if not videos:
+        raise UserError(f"{path}: no video here; give a video file or a folder that holds some")
+    return videos
+
+
+def speaker_index(run: TrainedRun, name: str | None) -> int:
+    """Index of the voice to speak with. Raises UserError when it is unknown, or not given and not the only one."""
+    speakers = run.corpus["speakers"]
+    if name is None and len(speakers) == 1:
+        return 0
+    if name not in speakers:
+        raise UserError(f"speaker={name}: the run knows {', '.join(speakers)}; choose one of them")
+    return speakers.index(name)
+
+
+def speak(run: TrainedRun, video: Path, speaker: int, detector: str | None = None) -> np.ndarray:
+    """Speech (N,) float32 at 16 kHz for a video, in sync with it and as long. Raises Reject for an unusable video."""
+    clip = read_picture(video, run.corpus["config"]["fps"])
+    frames = _face(run, clip, detector)
+    audio = np.zeros(round(len(frames) / clip.fps * SAMPLE_RATE), np.float32)
+    fade = round(OVERLAP * SAMPLE_RATE)
+    for first, last in _windows(len(frames), clip.fps):
+        piece = run.task.generate(_batch(run, frames[first:last], clip.fps, speaker))[0].cpu().numpy()
+        start = round(first / clip.fps * SAMPLE_RATE)
+        piece = piece[: len(audio) - start]
+        if first:
+            rise = np.linspace(0, 1, min(fade, len(piece)), dtype=np.float32)
+            audio[start : start + len(rise)] *= 1 - rise
+            piece[: len(rise)] *= rise
+        audio[start : start + len(piece)] += piece
+    return audio.clip(-1, 1)
+
+
+def estimate_offsets(run: TrainedRun, data: Path, detector: str | None, batch_size: int) -> list[dict]:
+    """key, offset_ms and confidence of every clip of a folder of shards, or of one video or a folder of them.
+
+    A video that cannot be used is named and left out. Raises UserError when the run estimates no offsets.
+    """
+    if not getattr(run.task, "asm", True):
+        raise UserError(f"run={run.directory.path} (variant {run.config.variant}) estimates no offsets; use one with ASM")
+    if (data / "corpus.json").exists():
+        return list(_shard_offsets(run, data, batch_size))
+    rows = []
+    for video in track(find_videos(data), "estimating"):
+        try:
+            clip = read_clip(video, fps=run.corpus["config"]["fps"])
+            batch = _batch(run, _face(run, clip, detector), clip.fps, 0, clip.audio)
+            rows.append(_row(video.stem, run.task.offsets(batch), 0))
+        except Reject as reject:
+            print(f"{video}: {reject}")
+    return rows
+
+
+def _shard_offsets(run: TrainedRun, data: Path, batch_size: int) -> Iterator[dict]:
+    for split in read_corpus_json(data)["splits"]:
+        dataset = run.dataset(data, split, any_speaker=True)
+        for batch in track(evaluation_loader(dataset, batch_size), f"estimating {split}"):
+            estimate = run.task.offsets(batch.to(run.device))
+            yield from (_row(key, estimate, i) for i, key in enumerate(batch.key))
+
+
+def _row(key: str, estimate, i: int) -> dict:
+    return {
+        "key": key,
+        "offset_ms": round(float(estimate.ms[i]), 1),
+        "confidence": round(float(estimate.confidence[i]), 4),
+    }
+
+
+def _face(run: TrainedRun, clip: Clip, detector: str | None) -> np.ndarray:
+    """(T, size, size, 3) uint8, cropped with the settings recorded in corpus.json."""
+    prepared = run.corpus["config"]
+    return crop(clip.frames, detector or prepared["faces"], prepared["region"], prepared["size"])[0]
+
+
+def _batch(run: TrainedRun, frames: np.ndarray, fps: float, speaker: int, audio: np.ndarray | None = None) -> Batch:
+    picture = fit_picture(frames, run.config.model.image_size, run.config.model.channels, run.config.augment.crop)
+    samples = round(len(frames) / fps * SAMPLE_RATE)
+    sound = np.zeros(samples, np.float32) if audio is None else np.pad(audio, (0, max(0, samples - len(audio))))
+    return Batch(
+        torch.from_numpy(picture)[None],
+        torch.from_numpy(sound)[None],
+        torch.tensor([len(frames)]),
+        torch.tensor([float(fps)]),
+        torch.tensor([speaker]),
+        torch.tensor([float("nan")]),
+        [""],
+    ).to(run.device)
+
+
+def _windows(frames: int, fps: float) -> list[tuple[int, int]]:
+    """Overlapping windows of frames that cover a video; the last one is never shorter than the overlap."""
+    size, step = round(WINDOW * fps), round((WINDOW - OVERLAP) * fps)
+    starts = range(0, max(1, frames - round(OVERLAP * fps)), step)
+    return [(start, min(frames, start + size)) for start in starts]

@@ -1,0 +1,39 @@
+"""Systems: networks, losses and generation together, one module each.
+
+A task is an ``nn.Module`` with
+
+- ``forward(batch) -> (losses, report)``: weighted losses to be summed, and detached scalars to be logged;
+- ``generate(batch) -> audio (B, N)``: 16 kHz speech in sync with the video, N = 160 x the longest clip's mel frames;
+- ``offsets(batch) -> OffsetEstimate | None``: the audio-visual offset of the clips, where the system estimates one;
+- ``mels(batch) -> dict of (B, T, 80)``: log-mels worth a picture, ``target`` and ``reconstruction`` at least.
+
+Its module has ``build(config, corpus) -> task`` and ``check(config)``, which raises UserError for a combination of keys
+that cannot work. ``corpus`` is the content of corpus.json.
+"""
+
+import importlib
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+
+@dataclass
+class OffsetEstimate:
+    """Offsets of a batch; positive where the video lags the audio."""
+
+    ms: Tensor
+    """(B,) most likely offset, milliseconds."""
+    confidence: Tensor
+    """(B,) probability within one mel frame of the most likely offset, 0..1."""
+    distribution: Tensor
+    """(B, 2 K + 1) P(k), k = -K .. K mel frames of 10 ms."""
+
+
+def check_task(config) -> None:
+    """Refuses combinations of keys that the task cannot work with. Raises UserError."""
+    importlib.import_module(f"slts.tasks.{config.task.name}").check(config)
+
+
+def build_task(config, corpus: dict) -> nn.Module:
+    """The task that a config names, with fresh weights."""
+    return importlib.import_module(f"slts.tasks.{config.task.name}").build(config, corpus)

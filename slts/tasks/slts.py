@@ -1,0 +1,151 @@
+"""SLTS: lip-to-speech with the automatic synchronisation mechanism (Niu and Mak, arXiv 2303.00502)."""
+
+import torch
+from torch import Tensor, nn
+
+from slts.audio.mel import BANDS, MEL_RATE, log_mel
+from slts.data.loader import Batch
+from slts.errors import UserError
+from slts.models.frame_encoder import FrameEncoder
+from slts.models.mel_decoder import ContextFreeProbe, MelDecoder
+from slts.models.offset_predictor import OffsetPredictor
+from slts.models.synchronisation import (
+    hard_correct,
+    masked_mse,
+    most_likely_offset,
+    self_synchronisation_loss,
+    soft_correct,
+    soft_loss,
+)
+from slts.models.upsampling import mel_lengths, upsample_by_time
+from slts.tasks import OffsetEstimate
+from slts.tasks.vocoders import build_vocoder
+
+
+def check(config) -> None:
+    """Refuses an anchor without ASM, and chunks too short for the sync radius or the vocoder. Raises UserError."""
+    task, vocoder = config.task, config.vocoder
+    if not task.asm and task.soft_source == "probe":
+        raise UserError("task.soft_source=probe anchors DSM, which task.asm=false removes; set one of the two back")
+    edge = 2 * task.radius if task.asm else 0
+    needed = (edge + 1) / MEL_RATE
+    if vocoder.name == "univnet":
+        needed = max(needed, (edge // 2) / MEL_RATE + vocoder.segment_seconds)
+    if config.chunk_seconds < needed:
+        raise UserError(
+            f"chunk_seconds={config.chunk_seconds} is too short for task.radius={task.radius} and the vocoder's segment; "
+            f"use at least {needed:.2f}"
+        )
+    if config.model.width % config.model.heads:
+        raise UserError(f"model.heads={config.model.heads} must divide model.width={config.model.width}")
+
+
+def build(config, corpus: dict) -> "SltsTask":
+    return SltsTask(config.task, config.model, config.vocoder, corpus)
+
+
+class SltsTask(nn.Module):
+    """Frame encoder, decoder, DSM, SSM and vocoder, with their losses.
+
+    ``task``, ``model`` and ``vocoder`` are the config groups of these names; ``corpus`` the content of corpus.json, from
+    which come the speakers and the statistics that standardise the mel.
+    """
+
+    def __init__(self, task, model, vocoder, corpus: dict):
+        super().__init__()
+        self.asm, self.radius, self.weight = task.asm, task.radius, task.loss
+        self.register_buffer("mel_mean", torch.tensor(corpus["mel"]["mean"]))
+        self.register_buffer("mel_std", torch.tensor(corpus["mel"]["std"]))
+        self.frame_encoder = FrameEncoder(
+            model.channels, model.frame_width, tuple(model.frame_blocks), checkpointing=model.checkpointing
+        )
+        features = 8 * model.frame_width
+        self.decoder = MelDecoder(
+            features,
+            len(corpus["speakers"]),
+            model.speaker_width,
+            model.width,
+            model.layers,
+            model.heads,
+            model.kernel,
+            model.dropout,
+            model.postnet_width,
+            BANDS,
+        )
+        if self.asm:
+            sizes = (features, BANDS, model.embedding_width, task.radius, task.temperature)
+            self.dsm, self.ssm = OffsetPredictor(*sizes), OffsetPredictor(*sizes)
+        self.probe = ContextFreeProbe(features, BANDS) if task.soft_source == "probe" else None
+        self.vocoder = build_vocoder(vocoder)
+
+    def forward(self, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        target, lengths = self.target_mel(batch)
+        features, mel = self.reconstruct(batch, target.shape[1])
+        losses, report = {}, {}
+        offset = torch.zeros_like(lengths)
+        if self.asm:
+            # F is not detached: L^s and L_SSM train the frame encoder too (FACTS of the paper: none is stated).
+            local = upsample_by_time(features, batch.frames, batch.fps, target.shape[1])
+            log_p = self.dsm(local, target, lengths)
+            offset = most_likely_offset(log_p)
+            source = mel if self.probe is None else self.probe(local)
+            corrected = soft_correct(source.detach(), log_p)
+            losses["soft"] = self.weight.soft * soft_loss(target, corrected, lengths, self.radius)
+            losses["ssm"] = self.weight.ssm * self_synchronisation_loss(self.ssm(local, mel, lengths))
+            if self.probe is not None:
+                losses["probe"] = self.weight.hard * masked_mse(*_against(target, source, offset, lengths))
+            report["dsm_offset_ms"] = 10.0 * offset.float().mean()
+            # Near 1 when DSM has collapsed to the edge of its range (its offsets then mean nothing).
+            report["dsm_at_edge"] = (offset.abs() >= self.radius - 1).float().mean()
+        hard, valid = hard_correct(mel, offset, lengths)
+        losses["hard"] = self.weight.hard * masked_mse(hard, target, valid)
+        losses |= self.vocoder.losses(hard, valid, batch.audio)
+        return losses, report
+
+    def target_mel(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Standardised mel of the recorded audio (B, T_m, 80) and its valid frames (B,)."""
+        mel = (log_mel(batch.audio) - self.mel_mean) / self.mel_std
+        return mel, mel_lengths(batch.frames, batch.fps).clamp_max(mel.shape[1])
+
+    def reconstruct(self, batch: Batch, length: int) -> tuple[Tensor, Tensor]:
+        """Frame features F (B, T_v, D_f) and the standardised M-hat (B, length, 80), in sync with the video."""
+        video = (batch.video.float() - 128) / 64
+        features = self.frame_encoder(video)
+        return features, self.decoder(features, batch.speaker, batch.frames, batch.fps, length)
+
+    @torch.no_grad()
+    def generate(self, batch: Batch) -> Tensor:
+        """Speech (B, N) in sync with the video; needs no audio in the batch."""
+        length = int(mel_lengths(batch.frames, batch.fps).max())
+        _, mel = self.reconstruct(batch, length)
+        return self.vocoder.generate(mel.float(), self.mel_mean, self.mel_std)
+
+    @torch.no_grad()
+    def offsets(self, batch: Batch) -> OffsetEstimate | None:
+        """DSM's offset of each clip, from its video and its recorded audio; None without ASM."""
+        if not self.asm:
+            return None
+        target, lengths = self.target_mel(batch)
+        features = self.frame_encoder((batch.video.float() - 128) / 64)
+        probability = self.dsm(
+            upsample_by_time(features, batch.frames, batch.fps, target.shape[1]), target, lengths
+        ).exp()
+        offset = most_likely_offset(probability)
+        near = (torch.arange(-self.radius, self.radius + 1, device=offset.device) - offset[:, None]).abs() <= 1
+        return OffsetEstimate(10.0 * offset.float(), (probability * near).sum(-1), probability)
+
+    @torch.no_grad()
+    def mels(self, batch: Batch) -> dict[str, Tensor]:
+        """Log-mels of Fig. 6: target, reconstruction and, with ASM, the hard-corrected reconstruction."""
+        target, lengths = self.target_mel(batch)
+        features, mel = self.reconstruct(batch, target.shape[1])
+        shown = {"target": target, "reconstruction": mel}
+        if self.asm:
+            local = upsample_by_time(features, batch.frames, batch.fps, target.shape[1])
+            shown["corrected"] = hard_correct(mel, most_likely_offset(self.dsm(local, target, lengths)), lengths)[0]
+        return {name: value.float() * self.mel_std + self.mel_mean for name, value in shown.items()}
+
+
+def _against(target: Tensor, mel: Tensor, offset: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    corrected, valid = hard_correct(mel, offset, lengths)
+    return corrected, target, valid

@@ -1,0 +1,71 @@
+"""From a standardised mel to a waveform: what tasks that predict mels share."""
+
+import auraloss
+import torch
+from torch import Tensor, nn
+
+from slts.audio import SAMPLE_RATE
+from slts.audio.griffin_lim import griffin_lim
+from slts.audio.mel import HOP, MEL_RATE
+from slts.audio.stoi import short_time_intelligibility
+from slts.models.univnet import UnivNet
+
+
+def build_vocoder(config) -> nn.Module:
+    """The vocoder that the config group names."""
+    return {"griffin_lim": GriffinLim, "univnet": JointUnivNet}[config.name](config)
+
+
+class GriffinLim(nn.Module):
+    """Nothing to train: phase from the mel alone."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.iterations = config.iterations
+
+    def losses(self, mel: Tensor, valid: Tensor, audio: Tensor) -> dict[str, Tensor]:
+        return {}
+
+    def generate(self, mel: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+        return griffin_lim(mel * std + mean, self.iterations)
+
+
+class JointUnivNet(nn.Module):
+    """UnivNet trained with the whole system on random segments of the hard-corrected mel (section 3.2).
+
+    Its gradient reaches the decoder. Losses: multi-resolution STFT (auraloss, the resolutions of UnivNet) and 1 - STOI.
+    """
+
+    def __init__(self, config):
+        super().__init__()
+        self.generator = UnivNet(config.channels)
+        self.segment = round(config.segment_seconds * MEL_RATE)
+        self.weight = config.loss
+        self.stft = auraloss.freq.MultiResolutionSTFTLoss(
+            fft_sizes=[1024, 2048, 512], hop_sizes=[120, 240, 50], win_lengths=[600, 1200, 240], sample_rate=SAMPLE_RATE
+        )
+
+    def losses(self, mel: Tensor, valid: Tensor, audio: Tensor) -> dict[str, Tensor]:
+        """mel (B, T, bands) standardised, valid (B, T) one unbroken span a clip, audio (B, >= 160 T)."""
+        segment, reference = random_segments(mel, valid, audio, self.segment)
+        generated = self.generator(segment)
+        with torch.autocast(mel.device.type, enabled=False):
+            generated = generated.float()
+            stoi = short_time_intelligibility(reference, generated).mean()
+            spectral = self.stft(generated[:, None], reference[:, None])
+        return {"stft": self.weight.stft * spectral, "stoi": self.weight.stoi * (1 - stoi)}
+
+    def generate(self, mel: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+        silence = (torch.full_like(mean, 1e-5).log() - mean) / std
+        return self.generator.generate(mel, silence)
+
+
+def random_segments(mel: Tensor, valid: Tensor, audio: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    """A random piece of each clip inside its valid span: mel (B, length, bands) and audio (B, 160 length)."""
+    start, span = valid.int().argmax(1), valid.sum(1)
+    room = (span - length + 1).clamp_min(1)
+    start = start + (torch.rand(len(mel), device=mel.device) * room).long()
+    start = start.clamp_max(mel.shape[1] - length)
+    frames = start[:, None] + torch.arange(length, device=mel.device)
+    samples = start[:, None] * HOP + torch.arange(length * HOP, device=mel.device)
+    return mel.gather(1, frames[..., None].expand(-1, -1, mel.shape[2])), audio.gather(1, samples)
