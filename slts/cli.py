@@ -13,6 +13,7 @@ VERBS = {
     "evaluate": "score a run's best checkpoint on a split",
     "generate": "silent video to speech",
     "score": "plain and time-aligned metrics on two folders of audio",
+    "tables": "results of all runs side by side",
     "offsets": "measure the audio-visual offset of every clip of a corpus",
 }
 

@@ -5,6 +5,8 @@ Appends a row to RUN/results.jsonl, writes RUN/clips-SPLIT.csv, and leaves sound
 
 
 def main(config) -> None:
+    import os
+    from functools import partial
     from pathlib import Path
 
     import numpy as np
@@ -32,7 +34,10 @@ def main(config) -> None:
     pairs = [
         overlap(c.reference, c.generated, c.dsm_offset_ms if config.sync == "dsm" else 0.0) for c in clips
     ]
-    rows = [{**vars(c), **scores} for c, scores in zip(clips, score_pairs(pairs, config.workers, progress=True))]
+    scored = score_pairs(
+        pairs, config.workers or os.cpu_count(), progress=partial(track, description="scoring", total=len(pairs))
+    )
+    rows = [{**vars(clip), **scores} for clip, scores in zip(clips, scored, strict=True)]
     row = result_row(run.config, corpus, config.split, config.sync, run.step, rows)
     table = write_results(run.directory, config.split, row, rows)
     folder = run.directory.samples / config.split

@@ -78,7 +78,9 @@ def _write_table(out: Path, stems: list[str], rows: list[dict], pesq_mode: str) 
             struck: dict[str, list[str]] = {}
             for name, reason in row["reasons"].items():
                 struck.setdefault(reason, []).append(name)
-            reasons = "; ".join(f"{reason} ({' '.join(names)})" for reason, names in struck.items())
+            reasons = "; ".join(
+                reason if names == metrics else f"{reason} ({' '.join(names)})" for reason, names in struck.items()
+            )
             table.writerow([stem, *(row[name] for name in metrics), pesq_mode, reasons])
 
 
@@ -112,11 +114,8 @@ def main(config: DictConfig) -> None:
     _write_table(unfinished, stems, rows, config.pesq_mode)
     unfinished.replace(out)
     versions = {"slts": __version__, "python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
-    summary = {"pairs": len(stems), **summarise(rows), "failed_stems": _failed(stems, rows)}
+    failed = [stem for stem, row in zip(stems, rows, strict=True) if row["reasons"]]
+    summary = summarise(rows) | {"failed_stems": failed}
     settings = {"pesq": PESQ_MODES[config.pesq_mode], "resampling": "soxr HQ to 16 kHz", "versions": versions}
     print(f"{len(stems)} pairs in {out}")
     print(json.dumps(summary | settings, allow_nan=False))
-
-
-def _failed(stems: list[str], rows: list[dict]) -> list[str]:
-    return [stem for stem, row in zip(stems, rows, strict=True) if row["reasons"]]

@@ -24,6 +24,7 @@ def main(config) -> int:
     from slts.evaluation.validation import validate
     from slts.tasks import build_task, check_task
     from slts.training.loop import Trainer
+    from slts.training.memory import keep_freed_memory
     from slts.training.run_directory import RunDirectory
 
     check_task(config)
@@ -34,6 +35,8 @@ def main(config) -> int:
     accelerator = Accelerator(mixed_precision="bf16" if bf16 and config.precision != "fp32" else "no")
     if accelerator.distributed_type.value == "DEEPSPEED":
         raise UserError("DeepSpeed is not supported by this version; launch with --multi_gpu (DDP) instead")
+    if accelerator.device.type == "cpu":
+        keep_freed_memory()
     torch.use_deterministic_algorithms(config.deterministic)
     set_seed(config.seed)
     picture = (config.model.image_size, config.model.channels)

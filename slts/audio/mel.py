@@ -38,7 +38,8 @@ def slaney_filters(bands: int = BANDS, low: float = 0.0, high: float = SAMPLE_RA
 
 @lru_cache(maxsize=8)
 def _filters_and_window(device: torch.device) -> tuple[Tensor, Tensor]:
-    return slaney_filters().to(device), torch.hann_window(WINDOW, device=device)
+    with torch.inference_mode(False):  # cached tensors must serve training too
+        return slaney_filters().to(device), torch.hann_window(WINDOW, device=device)
 
 
 def magnitude(audio: Tensor) -> Tensor:
@@ -58,7 +59,8 @@ def log_mel(audio: Tensor) -> Tensor:
     25 Hz and its audio give 4 T_v mel frames.
     """
     filters, _ = _filters_and_window(audio.device)
-    mel = torch.einsum("bft,mf->btm", magnitude(audio), filters)
+    with torch.autocast(audio.device.type, enabled=False):
+        mel = torch.einsum("bft,mf->btm", magnitude(audio), filters)
     return mel[:, : audio.shape[-1] // HOP].clamp_min(FLOOR).log()
 
 

@@ -37,14 +37,14 @@ def utterances(config) -> list[Utterance]:
     split, and their other clips are left out; the others get the seeded 90/5/5.
 
     Args:
-        config: ``root``, ``speakers``, ``lists``, ``seed`` (conf/corpus/grid.yaml).
+        config: ``root``, ``speakers``, ``lists``, ``seed``, ``fps`` (conf/corpus/grid.yaml; fps None keeps 25).
 
     Raises:
         UserError: no such root, no clips, or contradictory lists.
     """
-    root = Path(config.root)
-    if not root.is_dir():
+    if not config.root or not Path(config.root).is_dir():
         raise UserError(f"root={config.root}: no such folder; root must be the folder that holds s1, s2, ... of GRID")
+    root = Path(config.root)
     found = []
     for speaker in _speakers(root, config.speakers):
         videos = _videos(root, speaker)
@@ -57,7 +57,9 @@ def utterances(config) -> list[Utterance]:
         left_out = len(videos.keys() - splits.keys())
         if left_out:
             log.warning("%s: %d clips are in none of its lists and are left out", speaker, left_out)
-        found += [_utterance(root, speaker, stem, split, videos.get(stem)) for stem, split in splits.items()]
+        found += [
+            _utterance(root, speaker, stem, split, videos.get(stem), config.fps) for stem, split in splits.items()
+        ]
     if not found:
         raise UserError(f"root={config.root}: no GRID videos there; expected for example s1/*.mpg below it")
     return sorted(found, key=lambda utterance: (SPLITS.index(utterance.split), _natural(utterance.key)))
@@ -98,7 +100,9 @@ def _read_lists(folder: Path, speaker: str) -> dict[str, str]:
     return splits
 
 
-def _utterance(root: Path, speaker: str, stem: str, split: str, files: tuple[Path, Path | None] | None) -> Utterance:
+def _utterance(
+    root: Path, speaker: str, stem: str, split: str, files: tuple[Path, Path | None] | None, fps: float | None
+) -> Utterance:
     try:
         text = sentence(stem)
     except Reject:
@@ -109,14 +113,14 @@ def _utterance(root: Path, speaker: str, stem: str, split: str, files: tuple[Pat
         if alignment.exists():
             break
     key = re.sub(r"[^A-Za-z0-9_-]", "_", f"{speaker}_{stem}")
-    return Utterance(key, split, speaker, text, source, partial(_load, stem, files, alignment))
+    return Utterance(key, split, speaker, text, source, partial(_load, stem, files, alignment, fps))
 
 
-def _load(stem: str, files: tuple[Path, Path | None] | None, alignment: Path) -> Clip:
+def _load(stem: str, files: tuple[Path, Path | None] | None, alignment: Path, fps: float | None) -> Clip:
     if files is None:
         raise Reject("missing", f"{stem} is in a list, but there is no such video")
     sentence(stem)  # a file of another name is not a GRID clip: Reject
-    clip = read_clip(*files)
+    clip = read_clip(*files, fps=fps)
     if len(clip.frames) / clip.fps < SHORTEST:
         raise Reject("truncated", f"{len(clip.frames)} frames where GRID clips have 75")
     if alignment.exists():

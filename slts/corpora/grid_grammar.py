@@ -10,7 +10,9 @@ COLOURS = {"b": "blue", "g": "green", "r": "red", "w": "white"}
 PREPOSITIONS = {"a": "at", "b": "by", "i": "in", "w": "with"}
 LETTERS = {letter: letter for letter in "abcdefghijklmnopqrstuvxyz"}
 """All but w, the only letter whose name has three syllables."""
-DIGITS = {"z": "zero"} | dict(zip("123456789", "one two three four five six seven eight nine".split(), strict=True))
+DIGITS = {"z": "zero"} | dict(
+    zip("123456789", ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"], strict=True)
+)
 ADVERBS = {"a": "again", "n": "now", "p": "please", "s": "soon"}
 
 SLOTS = (COMMANDS, COLOURS, PREPOSITIONS, LETTERS, DIGITS, ADVERBS)

@@ -14,6 +14,4 @@ def seeded_split(names: list[str], speaker: str, seed: int) -> dict[str, str]:
     shuffled = sorted(names)
     random.Random(f"{seed}/{speaker}").shuffle(shuffled)
     held_out = max(1, round(len(names) / 20)) if len(names) >= 3 else 0
-    return {
-        name: "val" if i < held_out else "test" if i < 2 * held_out else "train" for i, name in enumerate(shuffled)
-    }
+    return {name: "val" if i < held_out else "test" if i < 2 * held_out else "train" for i, name in enumerate(shuffled)}

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from slts.audio import SAMPLE_RATE
+from slts.data.clip import Reject
 from slts.data.media import decode_flac, decode_frames
 from slts.data.shards import index_shard, read_corpus_json
 from slts.errors import UserError
@@ -120,7 +121,7 @@ class ShardDataset(Dataset):
             facts = {**json.loads(read["json"]), "key": entry["key"]}
             frames = decode_frames(read["mp4"], grey=self.channels == 1)
             value = (frames.reshape(*frames.shape[:3], self.channels), decode_flac(read["flac"]), facts)
-        except (KeyError, ValueError, OSError) as error:
+        except (KeyError, ValueError, OSError, Reject) as error:
             raise UserError(f"{path}: sample {entry['key']} cannot be read ({error}); prepare the corpus again") from None
         size = value[0].nbytes + value[1].nbytes
         if self.cached + size <= self.cache_bytes:
@@ -170,7 +171,9 @@ def _picture(video: np.ndarray, size: int, change: Augmentation, rng: np.random.
 def fit_picture(frames: np.ndarray, size: int, channels: int, crop: float) -> np.ndarray:
     """Frames (T, H, W, 3) uint8 RGB as an evaluation batch has them: (T, channels, size, size) uint8."""
     if channels == 1:
-        frames = np.stack([cv2.cvtColor(f, cv2.COLOR_RGB2GRAY) for f in frames])[..., None]
+        # Shards give grey as the luma of H.264, 16-235.
+        grey = np.stack([cv2.cvtColor(f, cv2.COLOR_RGB2GRAY) for f in frames])
+        frames = (grey * (219 / 255) + 16.5).astype(np.uint8)[..., None]
     return _picture(frames, size, Augmentation(crop), np.random.default_rng())
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -28,6 +29,8 @@ LINES = 720
 """Pictures with more lines are scaled down when they are decoded; a face crop is far smaller."""
 LONGEST = 3600
 """Seconds; timestamps that claim a longer clip are damage."""
+VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
+"""What is taken for a video in a folder."""
 
 
 @dataclass
@@ -69,21 +72,39 @@ def read_clip(video: Path, audio: Path | None = None, fps: float | None = None) 
     sound_end = sound_start + len(sound) / SAMPLE_RATE
     _refuse_truncated(picture, sound_end if audio is None else picture.end)
 
-    fps = fps or picture.rate
     first = int(np.searchsorted(picture.times, sound_start - TOLERANCE))
     start = float(picture.times[min(first, len(picture.times) - 1)])
-    count = int((min(picture.end, sound_end) - start + TOLERANCE) * fps)
+    frames, fps = _on_grid(picture, start, min(picture.end, sound_end), fps)
+    begin = max(0, round((start - sound_start) * SAMPLE_RATE))
+    return Clip(
+        frames=frames,
+        fps=fps,
+        audio=sound[begin : begin + round(len(frames) / fps * SAMPLE_RATE)],
+        extra={"start": round(start - float(picture.times[0]), 6)},
+    )
+
+
+def read_picture(video: Path, fps: float | None = None) -> Clip:
+    """Decode a video without its sound, from its first frame to its end: a Clip with empty audio.
+
+    Raises:
+        Reject: unreadable, truncated or no_video.
+    """
+    picture = _read_video(video)
+    _refuse_truncated(picture, picture.end)
+    frames, fps = _on_grid(picture, float(picture.times[0]), picture.end, fps)
+    return Clip(frames, fps, np.zeros(0, np.float32), extra={"start": 0.0})
+
+
+def _on_grid(picture: _Picture, start: float, end: float, fps: float | None) -> tuple[np.ndarray, float]:
+    """The frames shown at start + i / fps, as many as end before ``end``, and the rate. Raises Reject("too_short")."""
+    fps = fps or picture.rate
+    count = int((end - start + TOLERANCE) * fps)
     if count < 1:
         raise Reject("too_short", "picture and sound do not overlap")
     ticks = start + np.arange(count) / fps
     shown = np.searchsorted(picture.times, ticks + TOLERANCE, side="right") - 1
-    begin = max(0, round((start - sound_start) * SAMPLE_RATE))
-    return Clip(
-        frames=np.stack([picture.frames[i] for i in shown]),
-        fps=fps,
-        audio=sound[begin : begin + round(count / fps * SAMPLE_RATE)],
-        extra={"start": start - float(picture.times[0])},
-    )
+    return np.stack([picture.frames[i] for i in shown]), fps
 
 
 def read_audio(source: Path | bytes) -> tuple[np.ndarray, float]:
@@ -209,16 +230,23 @@ def _read_video(source: Path) -> _Picture:
             frames.append(np.rot90(rgb, round(frame.rotation / 90)) if frame.rotation else rgb)
         if not frames:
             raise Reject("no_video", "the video stream holds no picture")
-        rate = float(stream.average_rate or stream.guessed_rate or 25)
-        times = mend_times(stamps, 1 / rate)
-        if not 1 <= rate <= 240:
-            rate = 1 / float(np.median(np.diff(times))) if len(times) > 1 else 25.0
+        declared = [float(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate and 1 <= rate <= 240]
+        times = mend_times(stamps, 1 / declared[0] if declared else 0.04)
+        rate = _nearest_rate(times, declared)
         if times[-1] - times[0] > LONGEST:
             raise Reject("unreadable", f"the video timestamps span {times[-1] - times[0]:.0f} s")
-        declared = float(stream.duration * stream.time_base) if stream.duration else None
-        if declared is None and container.duration:
-            declared = container.duration / av.time_base
-        return _Picture(frames, times, rate, _container_start(container), declared)
+        duration = float(stream.duration * stream.time_base) if stream.duration else None
+        if duration is None and container.duration:
+            duration = container.duration / av.time_base
+        return _Picture(frames, times, rate, _container_start(container), duration)
+
+
+def _nearest_rate(times: np.ndarray, declared: list[float]) -> float:
+    """The declared frame rate that the presentation times bear out best; theirs, or 25, where none is declared."""
+    measured = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else None
+    if measured is None:
+        return declared[0] if declared else 25.0
+    return min(declared, key=lambda rate: abs(rate - measured), default=float(measured))
 
 
 def mend_times(stamps: list[float | None], step: float) -> np.ndarray:
@@ -245,11 +273,12 @@ def mend_times(stamps: list[float | None], step: float) -> np.ndarray:
 def _refuse_truncated(picture: _Picture, sound_end: float) -> None:
     """A video is truncated when more than 0.2 s and more than a twentieth of its declared duration are missing.
 
-    Containers without a declared length (MPEG program streams) cannot show it: their cut file is a shorter clip.
+    Where the length is not declared but found from the data (MPEG program streams, AVI) a cut file is a shorter clip.
     """
     if picture.declared is None:
         return
-    reached = max(picture.end, sound_end) - float(picture.times[0])
+    end = max(picture.end, sound_end)
+    reached = max(end, end - float(picture.times[0]))  # Matroska declares the end, counted from zero
     if picture.declared - reached > max(0.2, picture.declared / 20):
         raise Reject("truncated", f"{reached:.2f} s decoded of the {picture.declared:.2f} s declared")
 
@@ -334,15 +363,36 @@ def mux(video: Path | bytes, audio: np.ndarray, out: Path) -> None:
         picture = source.streams.video[0]
         copied = target.add_stream_from_template(picture)
         spoken = target.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
-        packets = [packet for packet in source.demux(picture) if packet.size]
-        stamps = [packet.pts for packet in packets if packet.pts is not None]
-        first = min(stamps, default=0)
-        for packet in packets:
-            packet.pts = None if packet.pts is None else packet.pts - first
-            packet.dts = None if packet.dts is None else packet.dts - first
+        for packet in _stamped_packets(source, picture):
             packet.stream = copied
             target.mux(packet)
         frame = av.AudioFrame.from_ndarray(audio[None].astype(np.float32), format="fltp", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, 0, Fraction(1, SAMPLE_RATE)
         target.mux(spoken.encode(frame))
         target.mux(spoken.encode(None))
+
+
+def _stamped_packets(container: av.container.InputContainer, stream: av.stream.Stream) -> list[av.Packet]:
+    """All packets of a video stream, the first picture at time 0; where stamps are
+    missing or out of order, at the constant rate of the stream."""
+    packets = [packet for packet in container.demux(stream) if packet.size]
+    stamped = all(packet.pts is not None and packet.dts is not None for packet in packets)
+    if not stamped or any(a.dts >= b.dts for a, b in pairwise(packets)):
+        step = round(1 / (stream.average_rate or 25) / stream.time_base)
+        # A decoder hands the stamps of packets on to pictures and so tells the order in which they are shown.
+        decoder = av.CodecContext.create(stream.codec_context.codec.name, "r")
+        decoder.extradata = stream.codec_context.extradata
+        for number, packet in enumerate(packets):
+            packet.pts = packet.dts = number
+        shown = [frame.pts for packet in [*packets, None] for frame in decoder.decode(packet)]
+        place = {number: i for i, number in enumerate(shown)}
+        late = max((i - number for number, i in place.items()), default=0)
+        for number, packet in enumerate(packets):
+            packet.pts = place.get(number, number) * step
+            packet.dts = (number - late) * step
+            packet.duration = step
+    first = min((packet.pts for packet in packets), default=0)
+    for packet in packets:
+        packet.pts -= first
+        packet.dts -= first
+    return packets

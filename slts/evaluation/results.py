@@ -1,7 +1,6 @@
 """Result rows: one JSON object a scored split in results.jsonl, one CSV line a clip."""
 
 import csv
-import hashlib
 import json
 from pathlib import Path
 
@@ -62,13 +61,10 @@ def write_results(run: RunDirectory, split: str, row: dict, clips: list[dict]) -
     with table.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, CLIP_COLUMNS, extrasaction="ignore")
         writer.writeheader()
-        writer.writerows(clips)
+        for clip in clips:
+            reasons = "; ".join(f"{name}: {why}" for name, why in clip["reasons"].items())
+            writer.writerow({**clip, "reasons": reasons})
     return table
-
-
-def corpus_hash(corpus: dict) -> str:
-    """Twelve hex digits over the content of all shards."""
-    return hashlib.sha256("".join(shard["sha256"] for shard in corpus["shards"]).encode()).hexdigest()[:12]
 
 
 def _mean(values: list[float | None]) -> float | None:

@@ -10,10 +10,11 @@ which misleads the search and lowers every metric by an amount that depends on t
 
 import numpy as np
 import torch
+from scipy.fft import next_fast_len
 from torch import Tensor
 
 from slts.audio import SAMPLE_RATE
-from slts.audio.mel import MEL_RATE, log_mel
+from slts.audio.mel import BANDS, MEL_RATE, log_mel
 from slts.metrics import Undefined, check_audio
 
 FRAME_MS = 1000 // MEL_RATE
@@ -24,10 +25,10 @@ SHORTEST = 2 * LARGEST_SHIFT
 
 
 def _standardised(audio: Tensor) -> Tensor:
-    """Log-mel (B, T, 80), each frame with mean 0 and variance 1 over bands; a silent frame is all zeros."""
-    mel = log_mel(audio)
-    mel = mel - mel.mean(-1, keepdim=True)
-    return mel / mel.square().mean(-1, keepdim=True).sqrt().clamp_min(1e-4)
+    """Log-mel (B, 80, T), each frame with mean 0 and variance 1 over bands; a silent frame is all zeros."""
+    mel = log_mel(audio).transpose(1, 2).contiguous()
+    mel = mel - mel.mean(1, keepdim=True)
+    return mel / mel.square().mean(1, keepdim=True).sqrt().clamp_min(1e-4)
 
 
 def lag_errors(reference: Tensor, generated: Tensor) -> Tensor:
@@ -37,25 +38,25 @@ def lag_errors(reference: Tensor, generated: Tensor) -> Tensor:
     generated audio. Raises Undefined if either has less than 60 mel frames (0.6 s).
     """
     a, b = _standardised(reference), _standardised(generated)
-    frames_a, frames_b = a.shape[1], b.shape[1]
+    frames_a, frames_b = a.shape[2], b.shape[2]
     if min(frames_a, frames_b) < SHORTEST:
-        raise Undefined(f"{min(frames_a, frames_b) * FRAME_MS} ms of audio where alignment needs {SHORTEST * FRAME_MS}")
+        raise Undefined(f"under {SHORTEST * FRAME_MS} ms of audio for alignment")
     lags = torch.arange(-LARGEST_SHIFT, LARGEST_SHIFT + 1, device=a.device)
 
     # |a - b|^2 = |a|^2 + |b|^2 - 2 <a, b>: the products of all lags come from one cross-correlation, the squares from
     # running sums.
-    size = max(frames_a, frames_b) + LARGEST_SHIFT
-    cross_spectrum = (torch.fft.rfft(a, size, dim=1).conj() * torch.fft.rfft(b, size, dim=1)).sum(-1)
+    size = next_fast_len(max(frames_a, frames_b) + LARGEST_SHIFT, real=True)
+    cross_spectrum = (torch.fft.rfft(a, size).conj() * torch.fft.rfft(b, size)).sum(1)
     products = torch.fft.irfft(cross_spectrum, size)[:, lags % size]
 
     def running(x: Tensor) -> Tensor:
-        return torch.nn.functional.pad(x.square().sum(-1).cumsum(1), (1, 0))
+        return torch.nn.functional.pad(x.square().sum(1).cumsum(1), (1, 0))
 
     first = (-lags).clamp_min(0)
     last = torch.minimum(torch.full_like(lags, frames_a), frames_b - lags)
     energy_a, energy_b = running(a), running(b)
     squares = energy_a[:, last] - energy_a[:, first] + energy_b[:, last + lags] - energy_b[:, first + lags]
-    return (squares - 2 * products) / ((last - first) * a.shape[-1])
+    return (squares - 2 * products) / ((last - first) * BANDS)
 
 
 def frontend_offset_ms(errors: Tensor) -> Tensor:

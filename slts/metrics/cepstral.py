@@ -11,6 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from python_speech_features import get_filterbanks, lifter
 from python_speech_features.sigproc import preemphasis
 from scipy.fft import dct
+from scipy.sparse import csr_array
 
 from slts.audio import SAMPLE_RATE
 from slts.metrics import check_pair
@@ -22,8 +23,9 @@ TINY = np.finfo(float).eps
 
 
 @lru_cache(maxsize=1)
-def _filters() -> np.ndarray:
-    return get_filterbanks(FILTERS, FFT, SAMPLE_RATE).T
+def _filters() -> csr_array:
+    """Mel filters (257, 26). Mostly zeros; and a sparse product starts no BLAS threads beside a pool's processes."""
+    return csr_array(get_filterbanks(FILTERS, FFT, SAMPLE_RATE).T)
 
 
 def mfcc(audio: np.ndarray) -> np.ndarray:

@@ -4,11 +4,13 @@ import numpy as np
 import torch
 
 from slts.audio.stoi import (
+    FRAME,
     HOP,
     SEGMENT,
     band_envelopes,
     envelope_correlation,
     extended_envelope_correlation,
+    overlap_add,
     to_10_khz,
     windowed_frames,
 )
@@ -22,15 +24,11 @@ FLOOR = 1e-100
 
 def _without_silence(both: torch.Tensor) -> torch.Tensor:
     """Drop the frames that are silent in the reference, both[0], from both and overlap-add the rest: (2, M)."""
-    frames = windowed_frames(both)
-    if frames.shape[1] == 0:
+    if both.shape[1] <= FRAME:
         return both[:, :0]
+    frames = windowed_frames(both)
     norms = torch.linalg.vector_norm(frames[0], dim=-1)
-    frames = frames[:, norms > norms.max() * 10 ** (-DYNAMIC_RANGE_DB / 20)]
-    joined = both.new_zeros(2, frames.shape[1] + 1, HOP)
-    joined[:, :-1] += frames[..., :HOP]
-    joined[:, 1:] += frames[..., HOP:]
-    return joined.flatten(1)
+    return overlap_add(frames[:, norms > norms.max() * 10 ** (-DYNAMIC_RANGE_DB / 20)])
 
 
 @torch.inference_mode()
@@ -45,7 +43,7 @@ def stoi_estoi(reference: np.ndarray, generated: np.ndarray) -> tuple[float, flo
     both = _without_silence(to_10_khz(both))
     speech_frames = max(both.shape[1] // HOP - 2, 0)
     if speech_frames < SEGMENT:
-        raise Undefined(f"{speech_frames} frames of speech where STOI needs {SEGMENT}")
+        raise Undefined(f"under {SEGMENT} frames of speech for STOI")
     x, y = band_envelopes(both, FLOOR).split(1)
     return envelope_correlation(x, y, FLOOR).item(), extended_envelope_correlation(x, y, FLOOR).item()
 

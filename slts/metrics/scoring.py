@@ -1,4 +1,4 @@
-"""Plain and time-aligned scores of pairs of audio, one pair at a time or many over a process pool, and their summary."""
+"""Plain and time-aligned scores of one pair of audio or of many over a process pool, and their summary."""
 
 import functools
 import multiprocessing
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from scipy.stats import bootstrap
 
-from slts.metrics import Undefined
+from slts.metrics import Undefined, check_audio
 from slts.metrics.alignment import offsets_ms, overlap
 from slts.metrics.cepstral import mcd
 from slts.metrics.intelligibility import stoi_estoi
@@ -58,6 +58,11 @@ def score_pair(
     distance, offsets are milliseconds, positive when the generated audio is late.
     """
     _check_names(metrics)
+    try:
+        check_audio(reference, "reference")
+        check_audio(generated, "generated")
+    except Undefined as reason:
+        return _without_values(metrics, reason)
     plain, aligned = ({name for name in PLAIN if prefix + name in metrics} for prefix in ("", "a_"))
     outcome: dict[str, float | Undefined] = {}
     if aligned or set(OFFSETS).intersection(metrics):
@@ -101,7 +106,7 @@ def score_pairs(
             return list(progress(map(score, pairs)))
     # A fork of a process that runs CUDA or threads may hang; the fork server starts clean and imports only once.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload(["__main__", __name__])
     with ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,)) as pool:
         return list(progress(pool.map(score, pairs)))
 
@@ -110,8 +115,12 @@ def _score_item(item: Pair | Callable[[], Pair], metrics: tuple[str, ...], pesq_
     try:
         reference, generated = item() if callable(item) else item
     except Undefined as reason:
-        return dict.fromkeys(metrics) | {"reasons": dict.fromkeys(metrics, str(reason))}
+        return _without_values(metrics, reason)
     return score_pair(reference, generated, metrics, pesq_mode)
+
+
+def _without_values(metrics: Sequence[str], reason: Undefined) -> dict:
+    return dict.fromkeys(metrics) | {"reasons": dict.fromkeys(metrics, str(reason))}
 
 
 @contextmanager

@@ -72,6 +72,7 @@ class Trainer:
         if last.exists():
             self.state = load_state(last)
             load_weights(last, task)
+        self.module = task
         self.task, self.optimizer = accelerator.prepare(task, optimizer)
         # Every rank draws its own dropout and segments; initialisation happened under the common seed.
         set_seed(config.seed, device_specific=True)
@@ -154,7 +155,7 @@ class Trainer:
 
     def _validate_and_save(self, tracking: Tracking | None) -> str:
         """Validate on every rank, keep the best score, leave a checkpoint. Returns a line for people."""
-        task, state = self.accelerator.unwrap_model(self.task), self.state
+        task, state = self.module, self.state
         # Each rank has its own running statistics of batch norm; those of rank 0 are saved, so all validate with them.
         for buffer in task.buffers():
             if self.accelerator.num_processes > 1:

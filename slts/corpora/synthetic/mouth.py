@@ -19,6 +19,8 @@ _SKIN_REACH = 1.7
 """The skin picture spans -1.7..1.7, enough for every pose."""
 _CENTRE = 0.10
 """v of the crop's centre."""
+_AT_ONCE = 16
+"""Frames whose mouths are drawn together."""
 _JAW_DROP = 0.26
 """How far the chin falls at jaw 1."""
 
@@ -67,7 +69,12 @@ def render(states: np.ndarray, pose: Pose, looks: Looks, size: int, texture: np.
     state = dict(zip(ARTICULATORS, states.T.astype(np.float32), strict=True))
     density = size / 2
     skin = _skin(looks, density, texture)
-    mouth = _mouth(state, looks, density)
+    # The planes of a few frames stay in the cache of the processor; those of all frames do not.
+    parts = [
+        _mouth({name: values[t : t + _AT_ONCE] for name, values in state.items()}, looks, density)
+        for t in range(0, len(states), _AT_ONCE)
+    ]
+    mouth = np.concatenate(parts)
 
     # Pixel (row, column) of the crop shows the point (u, v) of the face.
     rows, columns = np.mgrid[:size, :size].astype(np.float32)
@@ -164,7 +171,9 @@ def _mouth(state: dict[str, np.ndarray], looks: Looks, density: float) -> np.nda
     inner = half * (0.90 - 0.16 * round_)
     outside, inside = np.clip(1 - (u / half) ** 2, 0, 1), np.clip(1 - (u / inner) ** 2, 0, 1)
     arch, opening = np.sqrt(outside), 0.35 * inside + 0.65 * np.sqrt(inside)
-    bow = 1 - 0.24 * np.exp(-((u / (0.16 * half)) ** 2)) + 0.10 * np.exp(-(((abs(u) - 0.24 * half) / (0.2 * half)) ** 2))
+    bow = (
+        1 - 0.24 * np.exp(-((u / (0.16 * half)) ** 2)) + 0.10 * np.exp(-(((abs(u) - 0.24 * half) / (0.2 * half)) ** 2))
+    )
     middle = looks.corners * (u / half) ** 2 * (outside > 0) + 0.012 * np.cos(2.6 * np.pi * u / half) * outside
     plump = 1 + 0.30 * round_ - 0.12 * s["width"] - 0.45 * pressed - 0.25 * np.clip(s["lips"], 0, 1)
     bite = 0.015 - 0.03 * (u / looks.half_width) ** 2  # the edge of the upper teeth
@@ -195,14 +204,17 @@ def _mouth(state: dict[str, np.ndarray], looks: Looks, density: float) -> np.nda
     lower_bite = 0.055 + 0.95 * _JAW_DROP * jaw - 0.04 * (u / looks.half_width) ** 2
     tongue_top = (1 - height) * (0.03 + 0.62 * _JAW_DROP * jaw) + height * (bite + 0.02) + 0.5 * u**2
     tongue = below(tongue_top) * np.clip((0.72 * half - abs(u)) / (3 * edge) + 0.5, 0, 1)[:, None]
-    ivory = (1 - 0.9 * (u / looks.half_width) ** 2) * (1 - 0.10 * (np.cos(u * 2 * np.pi / 0.125) > 0.9))
+    ivory = (1 - 0.9 * (u / looks.half_width) ** 2) * (1 - 0.10 * _ramp(np.cos(u * 2 * np.pi / 0.125), 0.8, 0.95))
     lower_teeth = below(lower_bite) * (1 - tongue * tip[:, None]) * (0.72 * np.clip(ivory, 0, 1))[:, None]
     behind_teeth = (1 - lower_teeth) * (1 - (1 - below(bite)) * (0.95 * np.clip(ivory, 0, 1))[:, None])
     tongue *= (0.60 + 0.40 * tip)[:, None]
-    lit = hole * np.clip((v - upper_in[:, None]) / 0.10, 0.35, 1)  # the upper lip casts a shadow
+    lit = hole * np.clip((v - upper_in[:, None]) / 0.07, 0.5, 1)  # the upper lip casts a shadow
 
     # The shadow under the lower lip moves with it.
-    hollow = np.exp(-(((v - lower_out[:, None] - 0.055) / 0.055) ** 2)) * (0.30 * np.exp(-((u / (0.62 * half)) ** 2)))[:, None]
+    hollow = (
+        np.exp(-(((v - lower_out[:, None] - 0.055) / 0.055) ** 2))
+        * (0.30 * np.exp(-((u / (0.62 * half)) ** 2)))[:, None]
+    )
     hollow *= under_lower_out * present * (1 - shape)
 
     materials = (
@@ -210,9 +222,9 @@ def _mouth(state: dict[str, np.ndarray], looks: Looks, density: float) -> np.nda
         (lit * behind_teeth * (1 - tongue), (0.16, 0.05, 0.05, 0)),
         (lit * behind_teeth * tongue, (0.78, 0.38, 0.38, 0)),
         (lit * (1 - behind_teeth), (0.90, 0.87, 0.80, 0)),
-        (hollow, tuple(0.30 * c for c in looks.skin) + (1,)),
+        (hollow, (*tuple(0.3 * c for c in looks.skin), 1)),
         (shape, (0, 0, 0, 1)),
     )
-    weights = np.stack([plane for plane, _ in materials]).astype(np.float32, copy=False)
+    weights = np.stack([plane.reshape(len(plane), -1) for plane, _ in materials], axis=1)
     colours = np.array([colour for _, colour in materials], np.float32)
-    return (weights.reshape(len(materials), -1).T @ colours).reshape(*shape.shape, 4)
+    return (weights.swapaxes(1, 2) @ colours).reshape(*shape.shape, 4)

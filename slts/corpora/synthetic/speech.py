@@ -24,7 +24,17 @@ LETTER_PHONES = {
 }  # fmt: skip
 """Names of the letters in espeak's phone alphabet: written as plain text a lone "a" becomes a schwa."""
 
-VOWEL_LATE = {"m": 0.034, "n": 0.045, "b": 0.041, "d": 0.026, "g": 0.031, "l": 0.030, "w": 0.034, "r": 0.016, "j": 0.018}
+VOWEL_LATE = {
+    "m": 0.034,
+    "n": 0.045,
+    "b": 0.041,
+    "d": 0.026,
+    "g": 0.031,
+    "l": 0.030,
+    "w": 0.034,
+    "r": 0.016,
+    "j": 0.018,
+}
 """Seconds by which the event of a vowel comes after its acoustic onset, by the consonant before it: espeak-ng reports
 the vowel only after the transition into it. Means of the instant of greatest spectral change over two voices, two
 rates and four vowels; after other consonants, and for the consonants themselves, events are right within 5 ms."""
@@ -96,7 +106,9 @@ def speak(sentence: str, voice: str, rate: int, pitch: int) -> Speech:
     library = _library()
     words = sentence.split()
     text = " ".join(f"[['{LETTER_PHONES[word]}]]" if word in LETTER_PHONES else word for word in words)
-    head, _, samples = _in_child(lambda: _synthesise(library, text.encode(), voice.encode(), rate, pitch)).partition(b"\n")
+    head, _, samples = _in_child(lambda: _synthesise(library, text.encode(), voice.encode(), rate, pitch)).partition(
+        b"\n"
+    )
     if not samples:
         raise Reject("synthesis", f"espeak-ng said nothing for '{sentence}' with voice {voice}")
     said = json.loads(head)
@@ -118,15 +130,10 @@ def _acoustic_times(events: list[tuple[float, str]], seconds: float) -> list[tup
     starts = [time for time, _ in phones]
     for i in range(1, len(phones)):
         (before, previous), (time, name) = phones[i - 1], phones[i]
-        if name in ("p", "t", "k", "tS"):
-            shift = CLOSURE
-        else:
-            shift = VOWEL_LATE.get(previous, 0.0) if _is_vowel(name) else 0.0
+        shift = CLOSURE if name in ("p", "t", "k", "tS") else VOWEL_LATE.get(previous, 0.0) if _is_vowel(name) else 0.0
         # A short phone keeps a third of its length.
         starts[i] = max(time - shift, before + (time - before) / 3)
-    return [
-        (start, end, name) for start, end, (_, name) in zip(starts, [*starts[1:], seconds], phones, strict=True)
-    ]
+    return [(start, end, name) for start, end, (_, name) in zip(starts, [*starts[1:], seconds], phones, strict=True)]
 
 
 def _is_vowel(phone: str) -> bool:
@@ -155,7 +162,7 @@ def _in_child(work) -> bytes:
 
 
 def _synthesise(library: tuple[ctypes.CDLL, bytes], text: bytes, voice: bytes, rate: int, pitch: int) -> bytes:
-    """A JSON line {rate, words: [sample], phones: [[sample, name]]}, then 16-bit samples; empty for an unknown voice."""
+    """A JSON line {rate, words: [sample], phones: [[sample, name]]}, then 16-bit samples; empty without the voice."""
     espeak, data = library
     sample_rate = espeak.espeak_Initialize(_SYNCHRONOUS, 0, data, _PHONEME_EVENTS | _DONT_EXIT)
     if sample_rate <= 0 or espeak.espeak_SetVoiceByName(voice) != 0:

@@ -1,0 +1,108 @@
+"""Any folder of talking-face videos with sound.
+
+An optional ``metadata.csv`` in the root has the columns ``file`` (relative to the root) and, as far as known,
+``speaker``, ``split`` and ``text``; only the videos it lists are taken. Without it every video below the root is taken,
+and its speaker is the name of its folder. Videos without a split get the seeded 90/5/5 of their speaker.
+"""
+
+import csv
+import hashlib
+import re
+from functools import partial
+from pathlib import Path
+
+from slts.corpora import Utterance
+from slts.corpora.splits import SPLITS, seeded_split
+from slts.data.media import VIDEO_SUFFIXES, read_clip
+from slts.errors import UserError
+
+METADATA = "metadata.csv"
+COLUMNS = ("file", "speaker", "split", "text")
+
+
+def utterances(config) -> list[Utterance]:
+    """The videos below the root, ordered by split and path.
+
+    Args:
+        config: ``root``, ``seed``, ``fps`` (None keeps each video's own).
+
+    Raises:
+        UserError: no such root, no videos, or a bad metadata.csv.
+    """
+    if not config.root or not Path(config.root).is_dir():
+        raise UserError(f"root={config.root}: no such folder; root must be the folder that holds the videos")
+    root = Path(config.root)
+    rows = _read_metadata(root) if (root / METADATA).exists() else _find_videos(root)
+    if not rows:
+        raise UserError(f"root={root}: no videos there; known are {', '.join(VIDEO_SUFFIXES)}")
+
+    unplaced: dict[str, list[str]] = {}
+    for row in rows:
+        if not row["split"]:
+            unplaced.setdefault(row["speaker"], []).append(row["file"])
+    drawn = {
+        file: split
+        for speaker, files in unplaced.items()
+        for file, split in seeded_split(files, speaker, config.seed).items()
+    }
+    keys = _keys([row["file"] for row in rows])
+    found = [
+        Utterance(
+            key=keys[row["file"]],
+            split=row["split"] or drawn[row["file"]],
+            speaker=row["speaker"],
+            text=row["text"] or None,
+            source=row["file"],
+            load=partial(read_clip, root / row["file"], fps=config.fps),
+        )
+        for row in rows
+    ]
+    return sorted(found, key=lambda utterance: (SPLITS.index(utterance.split), utterance.source))
+
+
+def _find_videos(root: Path) -> list[dict]:
+    files = [path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES]
+    return [
+        {"file": file.as_posix(), "speaker": (root.resolve() / file).parent.name, "split": "", "text": ""}
+        for file in sorted(files)
+        if not any(part.startswith(".") for part in file.parts)
+    ]
+
+
+def _read_metadata(root: Path) -> list[dict]:
+    path = root / METADATA
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            table = csv.DictReader(file)
+            if "file" not in (table.fieldnames or []) or set(table.fieldnames) - set(COLUMNS):
+                raise UserError(f"{path}: the first line must name its columns: file and any of speaker, split, text")
+            rows = [{column: (row.get(column) or "").strip() for column in COLUMNS} for row in table]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: not a readable UTF-8 CSV file ({error})") from None
+    seen = set()
+    for number, row in enumerate(rows, 2):
+        if not row["file"] or not (root / row["file"]).resolve().is_relative_to(root.resolve()):
+            raise UserError(f"{path}, row {number}: file '{row['file']}' must lie in the root")
+        if row["split"] not in ("", *SPLITS):
+            raise UserError(f"{path}, row {number}: split '{row['split']}' must be train, val, test or empty")
+        if row["file"] in seen:
+            raise UserError(f"{path}, row {number}: {row['file']} is listed twice; remove one of the rows")
+        seen.add(row["file"])
+        row["speaker"] = row["speaker"] or (root.resolve() / row["file"]).parent.name
+    return rows
+
+
+def _keys(files: list[str]) -> dict[str, str]:
+    """A key for each path: its letters and digits, with a digest where that would be too long or not unique."""
+    plain = {file: re.sub(r"[^A-Za-z0-9_-]+", "_", file.rpartition(".")[0]).strip("_") for file in files}
+    owners: dict[str, int] = {}
+    for key in plain.values():
+        owners[key.lower()] = owners.get(key.lower(), 0) + 1
+    return {
+        file: key if 0 < len(key) <= 80 and owners[key.lower()] == 1 else f"{key[:80]}-{_digest(file)}"
+        for file, key in plain.items()
+    }
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]

@@ -1,0 +1,345 @@
+"""Raw corpus to shards: utterance -> clip -> face crop -> sample -> shard -> corpus.json.
+
+The unit of work is one shard, made whole by one process, so that the result does not depend on the number of workers
+or on interruptions. Beside each shard lies a hidden sidecar with its facts, written before the shard gets its name; the
+sidecars are merged into corpus.json and rejected.jsonl at the end.
+"""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import av
+import cv2
+import numpy as np
+import torch
+from omegaconf import OmegaConf
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from slts import __version__
+from slts.audio import SAMPLE_RATE
+from slts.audio.mel import BANDS, log_mel
+from slts.corpora import Utterance, load_corpus
+from slts.data.clip import Reject
+from slts.data.faces import crop
+from slts.data.injection import inject_offset
+from slts.data.media import decode_flac, encode_flac, encode_h264
+from slts.data.shards import sha256, write_shard, write_whole
+from slts.errors import UserError
+
+MARKER = ".prepare.json"
+"""Holds the recipe of the corpus in a folder from the start on."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What makes one sample of one utterance."""
+
+    faces: str
+    region: str
+    size: int
+    inject: str
+    seed: int
+    min_seconds: float
+
+
+@dataclass(frozen=True)
+class Job:
+    """One shard to make."""
+
+    path: Path
+    utterances: list[Utterance]
+    recipe: Recipe
+
+    @property
+    def sidecar(self) -> Path:
+        return self.path.with_name(f".{self.path.stem}.json")
+
+    def facts(self) -> dict | None:
+        """The sidecar of a finished shard, None while the shard is not there whole."""
+        if not self.sidecar.exists():
+            return None
+        facts = json.loads(self.sidecar.read_text())
+        size = self.path.stat().st_size if self.path.exists() else 0
+        return facts if facts["bytes"] == size else None
+
+
+def prepare_corpus(config) -> dict:
+    """Make the shards of a corpus in ``config.out``; finished shards of an earlier, interrupted call are kept.
+
+    Args:
+        config: ``corpus`` (its ``name`` and the reader's keys), ``root``, ``out``, ``faces``, ``region``, ``size``,
+            ``fps``, ``inject``, ``seed``, ``workers``, ``shard_clips``, ``min_seconds`` (conf/prepare.yaml).
+
+    Returns:
+        The contents of corpus.json, and ``seconds``, the wall time of this call.
+
+    Raises:
+        UserError: nothing to read, nothing usable, or ``out`` not writable or taken by another corpus.
+    """
+    began = time.monotonic()
+    if config.size % 2:
+        raise UserError(f"size={config.size}: H.264 pictures need an even size; take {config.size + 1}")
+    reader = OmegaConf.to_container(OmegaConf.create(config.corpus))
+    utterances = load_corpus(
+        reader["name"], SimpleNamespace(**{**reader, "root": config.root, "seed": config.seed, "fps": config.fps})
+    )
+    keys = Counter(utterance.key for utterance in utterances)
+    if twice := [key for key, times in keys.items() if times > 1]:
+        raise UserError(f"corpus={reader['name']}: {len(twice)} keys occur twice, the first is {twice[0]}")
+
+    recipe = Recipe(config.faces, config.region, config.size, config.inject, config.seed, config.min_seconds)
+    listing = "\n".join(f"{u.key}\t{u.split}\t{u.speaker}\t{u.text}\t{u.source}" for u in utterances)
+    settings = {
+        "corpus": reader,
+        **vars(recipe),
+        "fps": config.fps,
+        "shard_clips": config.shard_clips,
+        "utterances": hashlib.sha256(listing.encode()).hexdigest(),
+    }
+    out = Path(config.out)
+    try:
+        _claim(out, settings)
+        jobs = _jobs(utterances, out, recipe, config.shard_clips)
+        _run(jobs, config.workers or os.cpu_count())
+        return {**_merge(out, jobs, reader["name"], settings), "seconds": round(time.monotonic() - began, 1)}
+    except OSError as error:
+        raise UserError(f"out={config.out}: cannot be written ({error.strerror or error}); choose another") from None
+
+
+def _claim(out: Path, settings: dict) -> None:
+    """Take the folder for this corpus, or find that it was taken for the same one."""
+    marker = out / MARKER
+    if marker.exists():
+        there = json.loads(marker.read_text())
+        if there != settings:
+            changed = ", ".join(key for key in settings if there.get(key) != settings[key])
+            raise UserError(f"out={out}: holds another corpus (different: {changed}); choose another or delete it")
+        return
+    if out.is_dir() and any(out.iterdir()):
+        raise UserError(f"out={out}: the folder is not empty and not of slts prepare; choose another")
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(marker, json.dumps(settings, indent=1).encode())
+
+
+def _jobs(utterances: list[Utterance], out: Path, recipe: Recipe, shard_clips: int) -> list[Job]:
+    by_split: dict[str, list[Utterance]] = {}
+    for utterance in utterances:
+        by_split.setdefault(utterance.split, []).append(utterance)
+    return [
+        Job(out / f"{split}-{first // shard_clips:06d}.tar", part[first : first + shard_clips], recipe)
+        for split, part in by_split.items()
+        for first in range(0, len(part), shard_clips)
+    ]
+
+
+def _run(jobs: list[Job], workers: int) -> None:
+    """Make the shards that are not there yet, in ``workers`` processes, with a progress bar by clip."""
+    left = [job for job in jobs if job.facts() is None]
+    if not left:
+        return
+    columns = TextColumn("preparing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    with Progress(*columns) as progress:
+        bar = progress.add_task("", total=sum(len(job.utterances) for job in jobs))
+        progress.advance(bar, sum(len(job.utterances) for job in jobs if job not in left))
+        if workers == 1:
+            threads, cv_threads = torch.get_num_threads(), cv2.getNumThreads()
+            _one_thread()
+            for job in left:
+                make_shard(job, lambda: progress.advance(bar))
+            torch.set_num_threads(threads)
+            cv2.setNumThreads(cv_threads)
+        else:
+            _run_in_pool(left, min(workers, len(left)), lambda clips: progress.advance(bar, clips))
+
+
+def _run_in_pool(jobs: list[Job], workers: int, advance: Callable[[int], None]) -> None:
+    context = multiprocessing.get_context("spawn")
+    done = context.Value("q", 0)
+    seen = 0
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(done,))
+    try:
+        waiting = {pool.submit(_make_in_worker, job) for job in jobs}
+        while waiting:
+            finished, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+            for future in finished:
+                future.result()
+            advance(done.value - seen)
+            seen = done.value
+        pool.shutdown()
+    except BaseException as error:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.terminate()
+        if isinstance(error, BrokenProcessPool):
+            raise UserError("a worker process died, perhaps for want of memory; run again with fewer workers") from None
+        raise
+
+
+_done = None
+"""Counter of clips, shared with the main process; set in workers only."""
+
+
+def _start_worker(done) -> None:
+    global _done
+    _done = done
+    _one_thread()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    parent = multiprocessing.parent_process()
+    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+
+
+def _one_thread() -> None:
+    """Processes share the cores, and sums do not depend on their number."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+
+
+def _make_in_worker(job: Job) -> None:
+    def tick() -> None:
+        with _done.get_lock():
+            _done.value += 1
+
+    make_shard(job, tick)
+
+
+def make_shard(job: Job, tick: Callable[[], None]) -> None:
+    """Make one shard and its sidecar. ``tick`` is called after every clip, used or not."""
+    statistics = {"frames": 0, "sum": np.zeros(BANDS), "squares": np.zeros(BANDS)}
+    kept: list[dict] = []
+    rejected: list[dict] = []
+
+    def samples():
+        for utterance in job.utterances:
+            try:
+                sample = make_sample(utterance, job.recipe)
+            except Reject as reject:
+                rejected.append({"source": utterance.source, "reason": reject.reason, "detail": reject.detail})
+            except (UserError, KeyboardInterrupt):
+                raise
+            except Exception as error:  # one bad clip never stops the rest; the ledger tells
+                detail = f"{type(error).__name__}: {error}"
+                rejected.append({"source": utterance.source, "reason": "error", "detail": detail})
+            else:
+                audio = decode_flac(sample["flac"])  # what training will read: 16 bits lift the mel's floor
+                mel = log_mel(torch.from_numpy(audio)[None])[0].double().numpy()
+                statistics["frames"] += len(mel)
+                statistics["sum"] += mel.sum(0)
+                statistics["squares"] += np.square(mel).sum(0)
+                kept.append({"seconds": len(audio) / SAMPLE_RATE, **sample["json"]})
+                yield sample
+            tick()
+
+    temporary = write_shard(job.path, samples())
+    facts = {
+        "file": job.path.name,
+        "clips": len(kept),
+        "bytes": temporary.stat().st_size if kept else 0,
+        "sha256": sha256(temporary),
+        "seconds": sum(sample["seconds"] for sample in kept),
+        "speakers": sorted({sample["speaker"] for sample in kept}),
+        "fps": sorted({sample["fps"] for sample in kept}),
+        "mel": {name: np.asarray(value).tolist() for name, value in statistics.items()},
+        "rejected": rejected,
+    }
+    write_whole(job.sidecar, json.dumps(facts).encode())
+    if kept:
+        temporary.rename(job.path)
+    else:
+        temporary.unlink()
+
+
+def make_sample(utterance: Utterance, recipe: Recipe) -> dict:
+    """One utterance as {key, mp4, flac: bytes, json: dict}. Raises Reject."""
+    clip = utterance.load()
+    if recipe.inject != "none":
+        digest = hashlib.sha256(f"{recipe.seed}/{utterance.key}".encode()).digest()
+        clip = inject_offset(clip, recipe.inject, np.random.default_rng(list(digest)))
+    seconds = len(clip.frames) / clip.fps
+    if seconds < recipe.min_seconds:
+        raise Reject("too_short", f"{seconds:.2f} s are less than min_seconds={recipe.min_seconds}")
+    crops, geometry = crop(clip.frames, recipe.faces, recipe.region, recipe.size)
+    facts = {
+        "speaker": utterance.speaker,
+        "text": utterance.text,
+        "fps": clip.fps,
+        "frames": len(crops),
+        "split": utterance.split,
+        "source": utterance.source,
+        "offset_ms": clip.offset_ms,
+        "words": [[round(start, 4), round(end, 4), word] for start, end, word in clip.words],
+        "face": geometry,
+        **clip.extra,
+    }
+    return {
+        "key": utterance.key,
+        "mp4": encode_h264(crops, clip.fps),
+        "flac": encode_flac(clip.audio),
+        "json": facts,
+    }
+
+
+def _merge(out: Path, jobs: list[Job], name: str, settings: dict) -> dict:
+    """Write rejected.jsonl and corpus.json from the sidecars, and return the latter."""
+    shards = [(job.utterances[0].split, job.facts()) for job in jobs]
+    rejected = [reject for _, facts in shards for reject in facts["rejected"]]
+    lines = "".join(json.dumps(reject, ensure_ascii=False) + "\n" for reject in rejected)
+    write_whole(out / "rejected.jsonl", lines.encode())
+    shards = [(split, facts) for split, facts in shards if facts["clips"]]
+    if not shards:
+        reasons = ", ".join(f"{reason} {times}" for reason, times in Counter(r["reason"] for r in rejected).items())
+        raise UserError(f"no usable clip ({reasons}); {out / 'rejected.jsonl'} names each file and its reason")
+    splits = {}
+    for split in dict.fromkeys(split for split, _ in shards):
+        parts = [facts for other, facts in shards if other == split]
+        splits[split] = {
+            "clips": sum(facts["clips"] for facts in parts),
+            "hours": round(sum(facts["seconds"] for facts in parts) / 3600, 4),
+            "speakers": len({speaker for facts in parts for speaker in facts["speakers"]}),
+        }
+    files = [{key: facts[key] for key in ("file", "sha256", "clips")} for _, facts in shards]
+    corpus = {
+        "name": name,
+        "hash": hashlib.sha256(json.dumps(files).encode()).hexdigest()[:12],
+        "splits": splits,
+        "speakers": sorted({speaker for _, facts in shards for speaker in facts["speakers"]}),
+        "fps": sorted({fps for _, facts in shards for fps in facts["fps"]}),
+        "size": settings["size"],
+        "mel": _mel_statistics([facts["mel"] for split, facts in shards if split == "train"]),
+        "rejected": dict(sorted(Counter(reject["reason"] for reject in rejected).items())),
+        "shards": files,
+        "versions": {
+            "slts": __version__,
+            "av": av.__version__,
+            "opencv": cv2.__version__,
+            "numpy": np.__version__,
+            "torch": torch.__version__,
+        },
+        "config": settings,
+    }
+    write_whole(out / "corpus.json", json.dumps(corpus, indent=1, ensure_ascii=False).encode())
+    for stale in out.glob(".*.tmp"):  # of killed processes
+        stale.unlink()
+    return corpus
+
+
+def _mel_statistics(parts: list[dict]) -> dict | None:
+    """Mean and standard deviation of each log-mel band over the frames of a split; None without frames."""
+    frames = sum(part["frames"] for part in parts)
+    if not frames:
+        return None
+    mean = sum(np.array(part["sum"]) for part in parts) / frames
+    square = sum(np.array(part["squares"]) for part in parts) / frames
+    deviation = np.sqrt(np.maximum(square - mean**2, 1e-8))
+    return {"mean": mean.round(6).tolist(), "std": deviation.round(6).tolist()}

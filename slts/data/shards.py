@@ -1,0 +1,100 @@
+"""Shards: WebDataset tar files of KEY.mp4, KEY.flac and KEY.json, and the folder's corpus.json.
+
+KEY.mp4 is the H.264 face crop at its native rate, KEY.flac the 16 kHz mono sound from the same instant on, KEY.json the
+facts of the sample (slts.data.preparation writes them).
+"""
+
+import hashlib
+import json
+import os
+import re
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from webdataset import TarWriter
+
+from slts.errors import UserError
+
+MEMBERS = ("mp4", "flac", "json")
+NAME = re.compile(rf"(?P<key>[A-Za-z0-9_-]+)\.(?P<suffix>{'|'.join(MEMBERS)})")
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that is there whole or not at all, whenever the process dies."""
+    temporary = path.with_name(f".{path.name.lstrip('.')}.{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
+
+
+def write_shard(path: Path, samples: Iterable[dict]) -> Path:
+    """Write samples {key, mp4, flac: bytes, json: dict} under a temporary name beside ``path`` and return that name.
+
+    Equal samples give equal bytes. The caller renames the file once it has recorded its facts.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        with TarWriter(file, encoder=False, mtime=0, user="slts", group="slts") as tar:
+            for sample in samples:
+                facts = json.dumps(sample["json"], ensure_ascii=False).encode()
+                tar.write({"__key__": sample["key"], "mp4": sample["mp4"], "flac": sample["flac"], "json": facts})
+        file.flush()
+        os.fsync(file.fileno())
+    return temporary
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def index_shard(path: Path) -> list[dict]:
+    """Where the samples of a shard lie: [{key, members: {mp4 | flac | json: (offset, size) in bytes}}] in file order.
+
+    Only headers are read. Raises UserError for a truncated or foreign tar: links, folders, names other than
+    KEY.{mp4,flac,json}, samples with a member missing.
+    """
+    samples: dict[str, dict[str, tuple[int, int]]] = {}
+    end = 0
+    try:
+        with tarfile.open(path, "r:") as tar:
+            for member in tar:
+                name = NAME.fullmatch(member.name)
+                if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or not name:
+                    raise UserError(
+                        f"{path}: '{member.name}' is not a member of a shard; only KEY.mp4, .flac, .json are"
+                    )
+                members = samples.setdefault(name["key"], {})
+                if name["suffix"] in members:
+                    raise UserError(f"{path}: '{member.name}' is there twice; prepare the corpus again")
+                members[name["suffix"]] = (member.offset_data, member.size)
+                end = member.offset_data + -(-member.size // 512) * 512
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such shard; prepare the corpus again") from None
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise UserError(f"{path}: not a whole tar file ({error}); prepare the corpus again") from None
+    if path.stat().st_size < end + 1024:  # two empty blocks end a tar; without them samples may be missing
+        raise UserError(f"{path}: the tar file is truncated; prepare the corpus again")
+    for key, members in samples.items():
+        if missing := [suffix for suffix in MEMBERS if suffix not in members]:
+            raise UserError(f"{path}: sample {key} has no {missing[0]}; prepare the corpus again")
+    return [{"key": key, "members": members} for key, members in samples.items()]
+
+
+def read_corpus_json(folder: Path) -> dict:
+    """corpus.json of a prepared corpus. Raises UserError when it is missing or not one of ours."""
+    path = Path(folder) / "corpus.json"
+    try:
+        corpus = json.loads(path.read_text())
+        files = [shard["file"] for shard in corpus["shards"]]
+        known = {"name", "hash", "splits", "speakers", "mel"} <= corpus.keys()
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"data={folder}: no corpus.json there; make the folder with slts prepare") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: not a corpus.json of slts prepare ({error!r}); prepare the corpus again") from None
+    if not known or not all(re.fullmatch(r"[a-z]+-\d+\.tar", file) for file in files):
+        raise UserError(f"{path}: not a corpus.json of slts prepare; prepare the corpus again")
+    return corpus

@@ -1,0 +1,121 @@
+"""Time per pair of the published packages against slts.metrics, in one process on one core.
+
+    python tests/benchmarks/score.py [pairs]
+
+Naive: the frontend as section 4.3 reads, one mel of the shifted audio for each of 61 shifts, then pystoi for STOI and
+again for ESTOI, python_speech_features and pesq, plain and aligned. Ours: score_pair. Pairs are real GRID clips where
+present (SLTS_GRID), else generated ones; the second of a pair is a copy with noise, shifted by up to +-280 ms. The two
+must agree; the ratios are printed, not judged.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pesq
+import pystoi
+import python_speech_features
+import torch
+
+sys.path[:0] = [str(Path(__file__).parents[1] / "metrics"), str(Path(__file__).parents[2])]
+from metric_clips import GRID, decode, speech_like  # noqa: E402
+
+from slts.audio.mel import log_mel  # noqa: E402
+from slts.metrics.scoring import METRICS, score_pair, score_pairs  # noqa: E402
+
+SETS = {
+    "aligned, without PESQ": ("a_stoi", "a_estoi", "a_mcd", "frontend_offset_ms"),
+    "aligned": ("a_stoi", "a_estoi", "a_mcd", "a_pesq", "frontend_offset_ms"),
+    "plain and aligned, without PESQ": ("stoi", "estoi", "mcd", "a_stoi", "a_estoi", "a_mcd", "frontend_offset_ms"),
+    "plain and aligned": METRICS[:-1],
+}
+
+
+def make_pairs(count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    files = sorted((GRID / "s1").glob("*.mpg"))[:count]
+    clips = [decode(file) for file in files] if files else [speech_like(seed) for seed in range(min(count, 10))]
+    pairs = []
+    for index in range(count):
+        rng = np.random.RandomState(index)
+        clip, lag = clips[index % len(clips)], 160 * rng.randint(-28, 29)
+        noisy = clip + 0.1 * clip.std() * rng.standard_normal(len(clip)).astype(np.float32)
+        edge = 4800
+        pairs.append((clip[edge : len(clip) - edge], noisy[edge - lag : len(clip) - edge - lag]))
+    return pairs
+
+
+def standardised(audio: np.ndarray) -> np.ndarray:
+    mel = log_mel(torch.from_numpy(audio)[None])[0].numpy()
+    return (mel - mel.mean(1, keepdims=True)) / np.maximum(mel.std(1, keepdims=True), 1e-4)
+
+
+def naive_offset_ms(reference: np.ndarray, generated: np.ndarray) -> int:
+    """61 shifts of the waveform. Frames whose window leaves a signal differ from ours, hence the mels' inner part."""
+    errors = {}
+    target = standardised(reference)
+    for shift in range(-30, 31):
+        moved = np.roll(generated, 160 * shift)
+        first, last = max(shift, 0) + 2, min(shift, 0) + len(target) - 2
+        errors[shift] = np.square(target[first:last] - standardised(moved)[first:last]).mean()
+    return -10 * min(errors, key=errors.get)
+
+
+def naive(reference: np.ndarray, generated: np.ndarray, metrics: tuple[str, ...]) -> dict:
+    offset = naive_offset_ms(reference, generated)
+    lag = 16 * offset
+    cut = reference[max(-lag, 0) :], generated[max(lag, 0) :]
+    length = min(map(len, cut))
+    compute: dict[str, Callable] = {
+        "stoi": lambda x, y: pystoi.stoi(x, y, 16000),
+        "estoi": lambda x, y: pystoi.stoi(x, y, 16000, extended=True),
+        "mcd": lambda x, y: np.linalg.norm(
+            python_speech_features.mfcc(x) - python_speech_features.mfcc(y), axis=1
+        ).mean(),
+        "pesq": lambda x, y: pesq.pesq(16000, x, y, "nb"),
+    }
+    row = {"frontend_offset_ms": offset}
+    for name in metrics[:-1]:
+        pair = (cut[0][:length], cut[1][:length]) if name.startswith("a_") else (reference, generated)
+        row[name] = compute[name.removeprefix("a_")](*pair)
+    return row
+
+
+def timed(score: Callable, *arguments) -> tuple[float, dict]:
+    start = time.perf_counter()
+    row = score(*arguments)
+    return 1000 * (time.perf_counter() - start), row
+
+
+def main(count: int) -> None:
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    torch.set_num_threads(1)
+    pairs = make_pairs(count)
+    source = "GRID s1" if (GRID / "s1").exists() else "generated"
+    print(f"{count} pairs of {len(pairs[0][0]) / 16000:.2f} s ({source}), one process, one core\n")
+    print(f"{'':<34}{'naive':>9}{'ours':>9}{'ratio':>8}   median ms a pair")
+    for title, metrics in SETS.items():
+        slow, fast = [], []
+        for pair in pairs:
+            milliseconds, expected = timed(naive, *pair, metrics)
+            slow.append(milliseconds)
+            milliseconds, row = timed(score_pair, *pair, metrics)
+            fast.append(milliseconds)
+            for name in metrics:
+                assert abs(row[name] - expected[name]) <= 1e-9, (name, row[name], expected[name])
+        naive_ms, our_ms = np.median(slow), np.median(fast)
+        print(f"{title:<34}{naive_ms:>9.1f}{our_ms:>9.1f}{naive_ms / our_ms:>8.1f}")
+    os.sched_setaffinity(0, cores)
+    seconds = {}
+    for workers in (1, 2):
+        start = time.perf_counter()
+        score_pairs(pairs, workers)
+        seconds[workers] = time.perf_counter() - start
+    print(f"\neverything, 1 process {seconds[1]:.1f} s, 2 processes {seconds[2]:.1f} s (start of the pool included)")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100)

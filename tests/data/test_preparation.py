@@ -1,0 +1,241 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from flash_and_beep import beep, flash, flash_frames, onset, write_video
+
+from slts.audio.mel import log_mel
+from slts.data import preparation
+from slts.data.media import decode_flac, decode_frames
+from slts.data.preparation import prepare_corpus
+from slts.data.shards import index_shard, read_corpus_json, sha256
+from slts.errors import UserError
+
+
+def config(root: Path, out: Path, **changes) -> SimpleNamespace:
+    values = {
+        "corpus": {"name": "folder"},
+        "root": str(root),
+        "out": str(out),
+        "faces": "none",
+        "region": "mouth",
+        "size": 32,
+        "fps": None,
+        "inject": "none",
+        "seed": 0,
+        "workers": 1,
+        "shard_clips": 3,
+        "min_seconds": 0.5,
+    }
+    return SimpleNamespace(**{**values, **changes})
+
+
+def samples(out: Path) -> dict[str, dict]:
+    """Every sample of a prepared corpus, its members as bytes."""
+    found = {}
+    for path in sorted(out.glob("*.tar")):
+        data = path.read_bytes()
+        for entry in index_shard(path):
+            found[entry["key"]] = {suffix: data[o : o + size] for suffix, (o, size) in entry["members"].items()}
+    return found
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(out.iterdir())}
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory) -> Path:
+    """Ten good clips of two speakers, and one of each kind of bad one."""
+    root = tmp_path_factory.mktemp("videos")
+    for i in range(10):
+        speaker = root / ("ann", "bob")[i % 2]
+        speaker.mkdir(exist_ok=True)
+        write_video(speaker / f"{i}.mkv", flash_frames(1.4, 0.6), beep(1.4, 0.6))
+    write_video(root / "ann" / "silent.mkv", flash_frames(1, 0.4), None)
+    write_video(root / "ann" / "short.mkv", flash_frames(0.3, 0.1), beep(0.3, 0.1))
+    cut = write_video(root / "bob" / "cut.mkv", flash_frames(4, 1), beep(4, 1))
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    (root / "bob" / "text.mp4").write_text("no video")
+    return root
+
+
+@pytest.fixture(scope="module")
+def prepared(videos, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("prepared") / "corpus"
+    prepare_corpus(config(videos, out))
+    return out
+
+
+def test_nothing_is_lost_in_silence(prepared):
+    corpus = read_corpus_json(prepared)
+    kept = samples(prepared)
+    ledger = [json.loads(line) for line in (prepared / "rejected.jsonl").read_text().splitlines()]
+    reasons = {line["source"]: line["reason"] for line in ledger}
+    assert reasons == {
+        "ann/silent.mkv": "no_audio",
+        "ann/short.mkv": "too_short",
+        "bob/cut.mkv": "truncated",
+        "bob/text.mp4": "unreadable",
+    }
+    assert all(line["detail"] for line in ledger)
+    assert len(kept) == 10 == sum(split["clips"] for split in corpus["splits"].values())
+    assert corpus["rejected"] == {"no_audio": 1, "too_short": 1, "truncated": 1, "unreadable": 1}
+
+
+def test_corpus_json_tells_what_is_there(prepared):
+    corpus = read_corpus_json(prepared)
+    kept = samples(prepared)
+    facts = {key: json.loads(sample["json"]) for key, sample in kept.items()}
+    assert (corpus["name"], corpus["speakers"], corpus["fps"], corpus["size"]) == ("folder", ["ann", "bob"], [25.0], 32)
+    for split, count in corpus["splits"].items():
+        assert count["clips"] == sum(f["split"] == split for f in facts.values())
+        assert count["hours"] == pytest.approx(count["clips"] * 1.4 / 3600, abs=1e-4)
+    assert {s["file"]: s["sha256"] for s in corpus["shards"]} == {p.name: sha256(p) for p in prepared.glob("*.tar")}
+    training = [decode_flac(kept[key]["flac"]) for key, f in facts.items() if f["split"] == "train"]
+    mel = torch.cat([log_mel(torch.from_numpy(audio)[None])[0] for audio in training]).double()
+    assert np.allclose(corpus["mel"]["mean"], mel.mean(0), atol=1e-4)
+    assert np.allclose(corpus["mel"]["std"], mel.std(0, correction=0), atol=1e-4)
+
+
+def test_a_sample_holds_picture_sound_and_facts(prepared):
+    for key, sample in samples(prepared).items():
+        facts = json.loads(sample["json"])
+        frames, audio = decode_frames(sample["mp4"]), decode_flac(sample["flac"])
+        assert facts["source"] == f"{facts['speaker']}/{key.partition('_')[2]}.mkv"
+        assert (facts["fps"], facts["frames"], facts["offset_ms"], facts["text"]) == (25.0, 35, None, None)
+        assert facts["face"] == {
+            "detector": "none",
+            "region": "mouth",
+            "box": [0.0, 0.0, 64.0, 48.0],
+            "square": [8, 0, 48],
+        }
+        assert frames.shape == (35, 32, 32, 3) and len(audio) == 35 * 640
+        assert abs(onset(audio) - flash(frames) / 25) < 1e-3
+
+
+def test_injected_offsets_are_true_and_repeatable(videos, tmp_path):
+    summary = prepare_corpus(config(videos, tmp_path / "a", inject="lagged"))
+    offsets = []
+    for sample in samples(tmp_path / "a").values():
+        facts = json.loads(sample["json"])
+        seen = flash(decode_frames(sample["mp4"])) / 25
+        assert (seen - onset(decode_flac(sample["flac"]))) * 1000 == pytest.approx(facts["offset_ms"], abs=0.2)
+        assert facts["frames"] == 24  # floor of 1.4 - 0.24 - 0.2 s
+        offsets.append(facts["offset_ms"])
+    assert len(set(offsets)) > 5 and -200 <= min(offsets) and max(offsets) <= 40
+    prepare_corpus(config(videos, tmp_path / "b", inject="lagged", shard_clips=64))
+    assert samples(tmp_path / "a") == samples(tmp_path / "b")
+    other = prepare_corpus(config(videos, tmp_path / "c", inject="lagged", seed=1))
+    assert other["hash"] != summary["hash"]
+
+
+RUN = """
+import json, sys
+from types import SimpleNamespace
+from slts.data.preparation import prepare_corpus
+if __name__ == "__main__":
+    prepare_corpus(SimpleNamespace(**json.loads(sys.argv[1])))
+"""
+
+
+def start(script: Path, settings: SimpleNamespace) -> subprocess.Popen:
+    script.write_text(RUN)
+    return subprocess.Popen(
+        [sys.executable, str(script), json.dumps(vars(settings))],
+        env={**os.environ, "PYTHONPATH": str(Path(preparation.__file__).parents[2])},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+
+
+def test_killed_with_two_workers_and_started_again_gives_equal_bytes(videos, prepared, tmp_path):
+    out = tmp_path / "corpus"
+    process = start(tmp_path / "run.py", config(videos, out, workers=2))
+    deadline = time.monotonic() + 60
+    while not list(out.glob("*.tar")) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = {path: path.stat().st_mtime_ns for path in out.glob("*.tar")}
+    assert done and not (out / "corpus.json").exists()
+    (out / ".train-000000.tar.1.tmp").write_bytes(b"half")
+    prepare_corpus(config(videos, out))
+    assert contents(out) == contents(prepared)
+    assert done.items() <= {path: path.stat().st_mtime_ns for path in out.glob("*.tar")}.items()
+
+
+def test_a_finished_corpus_is_not_made_again(videos, prepared, monkeypatch):
+    before = contents(prepared)
+    monkeypatch.setattr(preparation, "make_shard", lambda *_: pytest.fail("made again"))
+    prepare_corpus(config(videos, prepared))
+    assert contents(prepared) == before
+
+
+def test_a_damaged_shard_is_made_again(videos, prepared):
+    before = contents(prepared)
+    (prepared / "train-000001.tar").write_bytes(before["train-000001.tar"][:5000])
+    prepare_corpus(config(videos, prepared))
+    assert contents(prepared) == before
+
+
+@pytest.mark.parametrize("change", [{"size": 48}, {"seed": 1}, {"inject": "jitter"}, {"region": "face"}, {"fps": 30.0}])
+def test_another_corpus_is_not_overwritten(videos, prepared, change):
+    before = contents(prepared)
+    with pytest.raises(UserError, match=next(iter(change))):
+        prepare_corpus(config(videos, prepared, **change))
+    assert contents(prepared) == before
+
+
+def test_folders_that_cannot_be_used_are_named(videos, tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(UserError, match=f"out={tmp_path}"):
+        prepare_corpus(config(videos, tmp_path))
+    with pytest.raises(UserError, match=r"out=.*letter\.txt"):
+        prepare_corpus(config(videos, tmp_path / "letter.txt"))
+    with pytest.raises(UserError, match="out=/proc/none"):
+        prepare_corpus(config(videos, Path("/proc/none")))
+    with pytest.raises(UserError, match="size=33"):
+        prepare_corpus(config(videos, tmp_path / "odd", size=33))
+
+
+def test_no_face_anywhere_is_one_clear_message_and_a_ledger(tmp_path):
+    (tmp_path / "in").mkdir()
+    write_video(tmp_path / "in" / "a.mkv", flash_frames(1, 0.4), beep(1, 0.4))
+    with pytest.raises(UserError, match=r"no_face 1.*rejected\.jsonl"):
+        prepare_corpus(config(tmp_path / "in", tmp_path / "out", faces="cascade"))
+    assert json.loads((tmp_path / "out" / "rejected.jsonl").read_text())["reason"] == "no_face"
+
+
+def test_a_surprise_in_one_clip_does_not_stop_the_rest(videos, tmp_path, monkeypatch):
+    real = preparation.encode_h264
+    calls = iter(range(100))
+
+    def flawed(frames, fps):
+        if next(calls) == 4:
+            raise RuntimeError("surprise")
+        return real(frames, fps)
+
+    monkeypatch.setattr(preparation, "encode_h264", flawed)
+    corpus = prepare_corpus(config(videos, tmp_path / "out"))
+    assert corpus["rejected"]["error"] == 1
+    assert sum(split["clips"] for split in corpus["splits"].values()) == 9
+    assert "RuntimeError: surprise" in (tmp_path / "out" / "rejected.jsonl").read_text()
+
+
+def test_an_interrupt_ends_quickly_and_leaves_no_process(videos, tmp_path):
+    process = start(tmp_path / "run.py", config(videos, tmp_path / "out", workers=2, shard_clips=1))
+    while not list((tmp_path / "out").glob("*.tar")) and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    error = process.communicate(timeout=10)[1].decode()
+    assert process.returncode != 0
+    assert error.count("Traceback") <= 1 and error.rstrip().endswith("KeyboardInterrupt")

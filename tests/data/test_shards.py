@@ -1,0 +1,98 @@
+import io
+import json
+import tarfile
+
+import pytest
+import webdataset
+
+from slts.data.shards import index_shard, read_corpus_json, sha256, write_shard
+from slts.errors import UserError
+
+
+def samples(count: int = 3) -> list[dict]:
+    return [
+        {"key": f"clip-{i}", "mp4": bytes([i]) * 700, "flac": b"flac", "json": {"speaker": "s1", "text": "é"}}
+        for i in range(count)
+    ]
+
+
+@pytest.fixture
+def shard(tmp_path):
+    path = tmp_path / "train-000000.tar"
+    return write_shard(path, samples()).rename(path)
+
+
+def test_index_finds_every_member(shard):
+    data = shard.read_bytes()
+    index = index_shard(shard)
+    assert [entry["key"] for entry in index] == ["clip-0", "clip-1", "clip-2"]
+    for i, entry in enumerate(index):
+        read = {suffix: data[offset : offset + size] for suffix, (offset, size) in entry["members"].items()}
+        assert read["mp4"] == bytes([i]) * 700 and read["flac"] == b"flac"
+        assert json.loads(read["json"]) == {"speaker": "s1", "text": "é"}
+
+
+def test_plain_webdataset_reads_it(shard):
+    read = list(webdataset.WebDataset(str(shard), shardshuffle=False))
+    assert [sample["__key__"] for sample in read] == ["clip-0", "clip-1", "clip-2"]
+    assert read[2]["mp4"] == bytes([2]) * 700
+
+
+def test_equal_samples_give_equal_bytes(shard, tmp_path):
+    assert sha256(write_shard(tmp_path / "val-000000.tar", samples())) == sha256(shard)
+
+
+def test_every_truncation_is_noticed(shard):
+    data = shard.read_bytes()
+    contents = max(o + s for entry in index_shard(shard) for o, s in entry["members"].values())
+    for length in [*range(0, contents, 300), contents - 1, contents]:
+        shard.write_bytes(data[:length])
+        with pytest.raises(UserError, match="train-000000"):
+            index_shard(shard)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("../clip.mp4", tarfile.REGTYPE),
+        ("/etc/clip.mp4", tarfile.REGTYPE),
+        ("a/clip.mp4", tarfile.REGTYPE),
+        ("clip.py", tarfile.REGTYPE),
+        ("clip.mp4", tarfile.SYMTYPE),
+        ("clip.mp4", tarfile.LNKTYPE),
+        ("clip.mp4", tarfile.DIRTYPE),
+        ("clip.mp4", tarfile.GNUTYPE_SPARSE),
+        ("clip.mp4", tarfile.REGTYPE),  # without its flac and json
+    ],
+)
+def test_foreign_members_are_refused(tmp_path, name, kind):
+    path = tmp_path / "train-000000.tar"
+    with tarfile.open(path, "w") as tar:
+        member = tarfile.TarInfo(name)
+        member.type, member.linkname = kind, "/etc/passwd"
+        tar.addfile(member, io.BytesIO())
+    with pytest.raises(UserError, match="train-000000"):
+        index_shard(path)
+
+
+def test_missing_shard(tmp_path):
+    with pytest.raises(UserError, match="no such shard"):
+        index_shard(tmp_path / "train-000000.tar")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [None, "", "[]", "{}", '{"shards": 3}', '{"shards": [{"file": "../x.tar"}], "name": 1, "hash": 1, "splits": 1}'],
+)
+def test_missing_or_foreign_corpus_json(tmp_path, text):
+    if text is not None:
+        (tmp_path / "corpus.json").write_text(text)
+    with pytest.raises(UserError, match="slts prepare"):
+        read_corpus_json(tmp_path)
+
+
+def test_a_shard_outside_the_folder_is_refused(tmp_path):
+    facts = dict.fromkeys(["name", "hash", "splits", "speakers", "mel"])
+    (tmp_path / "corpus.json").write_text(json.dumps({**facts, "shards": [{"file": "../train-000000.tar"}]}))
+    with pytest.raises(UserError, match=r"corpus\.json"):
+        read_corpus_json(tmp_path)

@@ -1,0 +1,119 @@
+from functools import partial
+
+import numpy as np
+import pystoi
+import pytest
+from metric_clips import delayed, speech_like
+
+from slts.metrics import Undefined
+from slts.metrics.cepstral import mcd
+from slts.metrics.quality import pesq
+from slts.metrics.scoring import METRICS, score_pair, score_pairs, summarise
+
+
+def load(seed: int, samples: int) -> tuple[np.ndarray, np.ndarray]:
+    if seed < 0:
+        raise Undefined("no such seed")
+    return speech_like(seed), delayed(speech_like(seed), samples)
+
+
+def test_aligned_scores_are_the_plain_scores_of_the_overlap():
+    reference = speech_like(0)
+    generated = delayed(speech_like(0, noise=0.05), 800)
+    row = score_pair(reference, generated)
+    assert tuple(row) == (*METRICS, "reasons")
+    assert row["frontend_offset_ms"] == 50 and row["reasons"] == {}
+    assert row["stoi"] == pytest.approx(pystoi.stoi(reference, generated, 16000), abs=1e-9)
+    cut = reference[:-800], generated[800:]
+    assert row["a_stoi"] == pytest.approx(pystoi.stoi(*cut, 16000), abs=1e-9)
+    assert row["a_estoi"] == pytest.approx(pystoi.stoi(*cut, 16000, extended=True), abs=1e-9)
+    assert (row["a_mcd"], row["a_pesq"]) == (mcd(*cut), pesq(*cut))
+    assert row["a_stoi"] > row["stoi"] + 0.3
+
+
+def test_aligned_equals_plain_without_an_offset():
+    row = score_pair(speech_like(0), speech_like(0, noise=0.05)[:40000])
+    assert row["frontend_offset_ms"] == 0
+    assert all(row[name] == row[f"a_{name}"] for name in ("stoi", "estoi", "pesq", "mcd"))
+    assert row["mcd"] == mcd(speech_like(0)[:40000], speech_like(0, noise=0.05)[:40000])
+
+
+def test_only_what_is_asked_for(monkeypatch):
+    monkeypatch.setattr("slts.metrics.scoring.offsets_ms", lambda *_: pytest.fail("no offset was asked for"))
+    assert score_pair(speech_like(0), speech_like(0), metrics=["mcd"]) == {"mcd": 0.0, "reasons": {}}
+    with pytest.raises(ValueError, match="unknown metric wer"):
+        score_pair(speech_like(0), speech_like(0), metrics=["wer"])
+
+
+def test_pesq_mode_is_passed_on():
+    pair = speech_like(0), speech_like(0, noise=0.05)
+    assert score_pair(*pair, metrics=["a_pesq"], pesq_mode="wb")["a_pesq"] == pesq(*pair, "wb")
+
+
+@pytest.mark.parametrize(
+    ("generated", "reason"),
+    [
+        (np.zeros(48000, np.float32), "generated audio is silent"),
+        (np.full(48000, np.nan, np.float32), "generated audio is not finite"),
+        (np.zeros(0, np.float32), "generated audio is empty"),
+    ],
+)
+def test_bad_audio_gives_null_and_the_reason_for_every_metric(generated, reason):
+    row = score_pair(speech_like(0), generated)
+    assert all(row[name] is None for name in METRICS)
+    assert row["reasons"] == dict.fromkeys(METRICS, reason)
+
+
+def test_a_quarter_second_keeps_what_is_defined():
+    audio = speech_like(0)[20000:25000]
+    row = score_pair(audio, audio)
+    assert {name for name in METRICS if row[name] is not None} == {"mcd", "pesq"}
+    assert row["reasons"]["stoi"] == "under 30 frames of speech for STOI"
+    assert row["reasons"]["a_stoi"] == "under 600 ms of audio for alignment"
+
+
+def test_the_pool_gives_the_same_rows_in_the_same_order():
+    names = ("stoi", "a_stoi", "a_estoi", "a_mcd", "frontend_offset_ms")
+    items = [partial(load, 0, 160), partial(load, -1, 0), load(2, 480), partial(load, 3, 0)]
+    seen = []
+
+    def progress(rows):
+        for row in rows:
+            seen.append(row)
+            yield row
+
+    alone = score_pairs(items, workers=1, metrics=names)
+    assert score_pairs(items, workers=2, metrics=names, progress=progress) == alone == seen
+    assert [row["frontend_offset_ms"] for row in alone] == [10, None, 30, 0]
+    assert alone[1]["reasons"]["stoi"] == "no such seed"
+
+
+def test_summary_by_hand():
+    rows = [{"stoi": value, "mcd": 2.0, "reasons": {}} for value in (0.2, 0.4, 0.6)]
+    rows += [{"stoi": None, "mcd": None, "reasons": {"stoi": "silent", "mcd": "silent"}}]
+    rows += [{"stoi": None, "mcd": 2.0, "reasons": {"stoi": "short"}}]
+    summary = summarise(rows)
+    assert (summary["clips"], summary["failed"]) == (5, 2)
+    assert summary["means"] == pytest.approx({"stoi": 0.4, "mcd": 2.0})
+    assert summary["failures"] == {"stoi": 2, "mcd": 1}
+    assert summary["reasons"] == {"silent": 1, "short": 1}
+    low, high = summary["intervals"]["stoi"]
+    # Of the 27 resamples of three values only one has mean 0.2, so the 2.5 % point is 0.2 (1/27 = 3.7 %).
+    assert (low, high) == pytest.approx((0.2, 0.6))
+    assert summary["intervals"]["mcd"] == [2.0, 2.0]
+    assert summarise(rows) == summary
+
+
+def test_summary_of_nothing_is_null():
+    summary = summarise([{"stoi": None, "reasons": {"stoi": "silent"}}])
+    assert (summary["means"], summary["intervals"], summary["failed"]) == ({"stoi": None}, {"stoi": None}, 1)
+
+
+def test_interval_covers_the_mean_about_as_often_as_it_says():
+    rng = np.random.RandomState(0)
+    hits = 0
+    for trial in range(100):
+        rows = [{"stoi": float(value), "reasons": {}} for value in rng.normal(0.5, 0.1, 60)]
+        low, high = summarise(rows, seed=trial)["intervals"]["stoi"]
+        hits += low <= 0.5 <= high
+    assert 87 <= hits <= 99
