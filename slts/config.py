@@ -1,8 +1,8 @@
 """One schema for every command: the commented YAML files under ``conf/``.
 
-Each key stands on a line ``key: value  # what it means; [constraint]``. The value is the default and gives the type, the
-comment is what ``--help`` prints, the constraint is what this module enforces. A constraint is one or more alternatives
-joined by ``or``: ``null``, ``text``, ``a|b|c``, ``>0``, ``>=1``, ``0..1``.
+Each key stands on a line ``key: value  # what it means; [constraint]``. The value is the default and gives the type,
+the comment is what ``--help`` prints, the constraint is what this module enforces. A constraint is one or more
+alternatives joined by ``or``: ``null``, ``text``, ``a|b|c``, ``>0``, ``>=1``, ``0..1``.
 """
 
 import difflib
@@ -21,6 +21,7 @@ from slts.errors import UserError
 
 PACKAGE = Path(__file__).resolve().parent
 LINE = re.compile(r"^(?P<indent> *)(?P<key>\w+):(?P<value>[^#]*?)\s*(?:#\s*(?P<comment>.*))?$")
+RULE = re.compile(r";?\s*\[(?P<rule>[^\]]+)\]$")
 RANGE = re.compile(r"^(?P<low>-?[\d.e-]+)\.\.(?P<high>-?[\d.e-]+)$")
 
 
@@ -71,7 +72,7 @@ def _allowed(value: object, rule: str) -> bool:
 
 
 def _same_type(value: object, default: object) -> bool:
-    if default is None or isinstance(default, str) and default.startswith(("???", "${")):
+    if default is None or (isinstance(default, str) and default.startswith(("???", "${"))):
         return True
     if isinstance(default, bool) or isinstance(value, bool):
         return isinstance(value, bool) and isinstance(default, bool)
@@ -101,12 +102,14 @@ def documented_keys(file: Path) -> dict[str, Key]:
         default = _at(tree, dotted)
         if isinstance(default, dict) and default:
             continue
-        sentence, _, constraint = (match["comment"] or "").partition("[")
+        comment = match["comment"] or ""
+        rule = RULE.search(comment)
+        sentence = comment[: rule.start()] if rule else comment
         known = keys.get(dotted)
         keys[dotted] = Key(
             default,
             sentence.strip(" ;") or (known.sentence if known else ""),
-            constraint.rstrip("] ") or (known.constraint if known else None),
+            rule["rule"] if rule else known.constraint if known else None,
         )
     return keys
 
@@ -141,6 +144,9 @@ def compose(verb: str, overrides: list[str]) -> tuple[DictConfig, dict[str, Key]
     Raises:
         UserError: unknown key or option, missing required key, value outside its constraint.
     """
+    for override in overrides:
+        if override.startswith(("+", "~")):
+            raise UserError(f"{override}: keys can be neither added nor removed; slts {verb} --help lists them")
     try:
         with initialize_config_dir(config_dir=str(conf_dir()), version_base=None):
             composed = hydra_compose(verb, overrides=overrides, return_hydra_config=True)
@@ -166,7 +172,7 @@ def _explain(verb: str, overrides: list[str], error: Exception) -> str:
     message = " ".join(str(error).split())
     groups = {path.name: sorted(f.stem for f in path.glob("*.yaml")) for path in conf_dir().iterdir() if path.is_dir()}
     for override in overrides:
-        name, _, value = override.lstrip("+~").partition("=")
+        name, _, value = override.partition("=")
         if name in groups and value not in groups[name]:
             return f"{override}: no such {name}; choose one of {', '.join(groups[name])}"
         if "=" not in override:

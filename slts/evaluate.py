@@ -31,9 +31,7 @@ def main(config) -> None:
     clips = list(generate_clips(run.task, batches, run.device))
     if config.sync == "dsm" and clips[0].dsm_offset_ms is None:
         raise UserError(f"sync=dsm: run={config.run} has no DSM (variant {run.config.variant}); use sync=none")
-    pairs = [
-        overlap(c.reference, c.generated, c.dsm_offset_ms if config.sync == "dsm" else 0.0) for c in clips
-    ]
+    pairs = [overlap(c.reference, c.generated, c.dsm_offset_ms if config.sync == "dsm" else 0.0) for c in clips]
     scored = score_pairs(
         pairs, config.workers or os.cpu_count(), progress=partial(track, description="scoring", total=len(pairs))
     )

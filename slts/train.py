@@ -47,8 +47,8 @@ def main(config) -> int:
     if accelerator.is_main_process:
         millions = sum(p.numel() for p in task.parameters()) / 1e6
         print(
-            f"{config.name}: {config.task.name} ({config.variant}), {millions:.2f} M parameters, {len(dataset)} clips of "
-            f"{corpus['name']}, {accelerator.num_processes} process(es) on {accelerator.device}, "
+            f"{config.name}: {config.task.name} ({config.variant}), {millions:.2f} M parameters, {len(dataset)} clips"
+            f" of {corpus['name']}, {accelerator.num_processes} process(es) on {accelerator.device}, "
             f"precision {accelerator.mixed_precision}",
             flush=True,
         )

@@ -1,4 +1,4 @@
-"""What several test folders share: the real clips if present, a tiny generated corpus, the commands as a user calls them."""
+"""What test folders share: the real clips if present, a tiny generated corpus, the commands as a user calls them."""
 
 import os
 import subprocess

@@ -21,9 +21,9 @@ class Utterance:
     speaker: str
     text: str | None
     source: str
-    """Where it comes from, for ledgers and error messages: a path relative to the corpus root, or a generator's seed."""
+    """Where it comes from, for ledgers and messages: a path relative to the corpus root, or a generator's seed."""
     load: Callable[[], Clip]
-    """Decodes (or renders) the utterance. Picklable: ``functools.partial`` of a module-level function. Raises Reject."""
+    """Decodes (or renders) the utterance. Picklable: ``partial`` of a module-level function. Raises Reject."""
 
 
 def load_corpus(name: str, config) -> list[Utterance]:

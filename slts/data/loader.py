@@ -1,8 +1,8 @@
 """Batches from shards: every sample once an epoch, in an order that is a pure function of seed and position.
 
 The stream of samples is one endless sequence, the permutation of epoch 0, then that of epoch 1, and so on. Step s takes
-its batch_size samples at s x batch_size; each rank takes its part of every batch. The position is therefore one integer,
-it does not depend on ranks or workers, batches may straddle epochs, and no tail is dropped.
+its batch_size samples at s x batch_size; each rank takes its part of every batch. The position is therefore one
+integer, it does not depend on ranks or workers, batches may straddle epochs, and no tail is dropped.
 """
 
 import json
@@ -101,7 +101,9 @@ class ShardDataset(Dataset):
         video, audio = _chunk(video, audio, facts["fps"], change.chunk_seconds, rng)
         video = _picture(video, self.image_size, change, rng)
         if self.speakers.get(facts["speaker"]) is None:
-            raise UserError(f"{facts['key']}: speaker {facts['speaker']!r} was not in training; known: {[*self.speakers]}")
+            raise UserError(
+                f"{facts['key']}: speaker {facts['speaker']!r} was not in training; known: {[*self.speakers]}"
+            )
         return {
             "video": torch.from_numpy(video),
             "audio": torch.from_numpy(audio),
@@ -122,7 +124,9 @@ class ShardDataset(Dataset):
             frames = decode_frames(read["mp4"], grey=self.channels == 1)
             value = (frames.reshape(*frames.shape[:3], self.channels), decode_flac(read["flac"]), facts)
         except (KeyError, ValueError, OSError, Reject) as error:
-            raise UserError(f"{path}: sample {entry['key']} cannot be read ({error}); prepare the corpus again") from None
+            raise UserError(
+                f"{path}: sample {entry['key']} cannot be read ({error}); prepare the corpus again"
+            ) from None
         size = value[0].nbytes + value[1].nbytes
         if self.cached + size <= self.cache_bytes:
             self.cache[index] = value
@@ -199,7 +203,9 @@ class EndlessSampler(Sampler):
 
     def __init__(self, size: int, batch_size: int, seed: int, position: int = 0, rank: int = 0, ranks: int = 1):
         if batch_size % ranks:
-            raise UserError(f"batch_size={batch_size} cannot be divided by {ranks} processes; use a multiple of {ranks}")
+            raise UserError(
+                f"batch_size={batch_size} cannot be divided by {ranks} processes; use a multiple of {ranks}"
+            )
         self.size, self.batch_size, self.seed = size, batch_size, seed
         self.position, self.rank, self.ranks = position, rank, ranks
 

@@ -18,7 +18,6 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import av
 import cv2
@@ -79,8 +78,7 @@ def prepare_corpus(config) -> dict:
     """Make the shards of a corpus in ``config.out``; finished shards of an earlier, interrupted call are kept.
 
     Args:
-        config: ``corpus`` (its ``name`` and the reader's keys), ``root``, ``out``, ``faces``, ``region``, ``size``,
-            ``fps``, ``inject``, ``seed``, ``workers``, ``shard_clips``, ``min_seconds`` (conf/prepare.yaml).
+        config: the keys of conf/prepare.yaml and those of the reader in conf/corpus/.
 
     Returns:
         The contents of corpus.json, and ``seconds``, the wall time of this call.
@@ -91,29 +89,22 @@ def prepare_corpus(config) -> dict:
     began = time.monotonic()
     if config.size % 2:
         raise UserError(f"size={config.size}: H.264 pictures need an even size; take {config.size + 1}")
-    reader = OmegaConf.to_container(OmegaConf.create(config.corpus))
-    utterances = load_corpus(
-        reader["name"], SimpleNamespace(**{**reader, "root": config.root, "seed": config.seed, "fps": config.fps})
-    )
+    utterances = load_corpus(config.corpus, config)
     keys = Counter(utterance.key for utterance in utterances)
     if twice := [key for key, times in keys.items() if times > 1]:
-        raise UserError(f"corpus={reader['name']}: {len(twice)} keys occur twice, the first is {twice[0]}")
+        raise UserError(f"corpus={config.corpus}: {len(twice)} keys occur twice, the first is {twice[0]}")
 
     recipe = Recipe(config.faces, config.region, config.size, config.inject, config.seed, config.min_seconds)
     listing = "\n".join(f"{u.key}\t{u.split}\t{u.speaker}\t{u.text}\t{u.source}" for u in utterances)
-    settings = {
-        "corpus": reader,
-        **vars(recipe),
-        "fps": config.fps,
-        "shard_clips": config.shard_clips,
-        "utterances": hashlib.sha256(listing.encode()).hexdigest(),
-    }
+    given = OmegaConf.to_container(config)
+    settings = {name: given[name] for name in given if name not in ("out", "root", "workers")}
+    settings["utterances"] = hashlib.sha256(listing.encode()).hexdigest()
     out = Path(config.out)
     try:
         _claim(out, settings)
         jobs = _jobs(utterances, out, recipe, config.shard_clips)
         _run(jobs, config.workers or os.cpu_count())
-        return {**_merge(out, jobs, reader["name"], settings), "seconds": round(time.monotonic() - began, 1)}
+        return {**_merge(out, jobs, config.corpus, settings), "seconds": round(time.monotonic() - began, 1)}
     except OSError as error:
         raise UserError(f"out={config.out}: cannot be written ({error.strerror or error}); choose another") from None
 

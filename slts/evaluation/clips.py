@@ -36,7 +36,9 @@ def generate_clips(task: torch.nn.Module, batches, device: torch.device) -> Iter
         samples = (mel_lengths(batch.frames, batch.fps) * HOP).tolist()
         for i, key in enumerate(batch.key):
             count = min(samples[i], batch.audio.shape[1])
-            clip = GeneratedClip(key, batch.audio[i, :count].cpu().numpy(), audio[i, :count], _known(batch.offset_ms[i]))
+            clip = GeneratedClip(
+                key, batch.audio[i, :count].cpu().numpy(), audio[i, :count], _known(batch.offset_ms[i])
+            )
             if estimate is not None:
                 clip.dsm_offset_ms, clip.confidence = float(estimate.ms[i]), float(estimate.confidence[i])
                 clip.at_edge = abs(clip.dsm_offset_ms) >= 10 * (estimate.distribution.shape[1] // 2 - 1)

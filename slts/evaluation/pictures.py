@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402  (the backend must be chosen first)
+from matplotlib import pyplot as plt
 
 
 def mel_figure(mels: dict[str, np.ndarray], distribution: np.ndarray | None, title: str, out: Path) -> None:

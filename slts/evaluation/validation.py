@@ -67,7 +67,7 @@ def show_clips(
     title: str,
     folder: Path,
 ) -> tuple[dict[str, Path], dict[str, Path]]:
-    """Writes ``KEY.wav``, ``KEY-recorded.wav`` and ``KEY.png`` (Fig. 6) of clips; returns sounds and pictures by name."""
+    """Writes ``KEY.wav``, ``KEY-recorded.wav`` and ``KEY.png`` (Fig. 6) of clips; returns files by name."""
     folder.mkdir(parents=True, exist_ok=True)
     places = {entry["key"]: i for i, (_, entry) in enumerate(dataset.entries)}
     sounds, pictures = {}, {}

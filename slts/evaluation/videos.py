@@ -64,7 +64,9 @@ def estimate_offsets(run: TrainedRun, data: Path, detector: str | None, batch_si
     A video that cannot be used is named and left out. Raises UserError when the run estimates no offsets.
     """
     if not getattr(run.task, "asm", True):
-        raise UserError(f"run={run.directory.path} (variant {run.config.variant}) estimates no offsets; use one with ASM")
+        raise UserError(
+            f"run={run.directory.path} (variant {run.config.variant}) estimates no offsets; use one with ASM"
+        )
     if (data / "corpus.json").exists():
         return list(_shard_offsets(run, data, batch_size))
     rows = []

@@ -53,7 +53,7 @@ class MelDecoder(nn.Module):
         self.postnet = PostNet(width, postnet_width, bands)
 
     def forward(self, features: Tensor, speaker: Tensor, frames: Tensor, fps: Tensor, length: int) -> Tensor:
-        """features (B, T_v, D_f), speaker (B,) ids, frames (B,) valid video frames, fps (B,): mel (B, length, bands)."""
+        """features (B, T_v, D_f), speaker ids, valid video frames and fps (each (B,)) to mel (B, length, bands)."""
         embedding = self.speaker(speaker)[:, None].expand(-1, features.shape[1], -1)
         hidden = self.project(torch.cat([features, embedding.to(features.dtype)], -1))
         valid = torch.arange(features.shape[1], device=features.device) < frames[:, None]

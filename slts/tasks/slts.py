@@ -33,8 +33,8 @@ def check(config) -> None:
         needed = max(needed, (edge // 2) / MEL_RATE + vocoder.segment_seconds)
     if config.chunk_seconds < needed:
         raise UserError(
-            f"chunk_seconds={config.chunk_seconds} is too short for task.radius={task.radius} and the vocoder's segment; "
-            f"use at least {needed:.2f}"
+            f"chunk_seconds={config.chunk_seconds} is too short for task.radius={task.radius} and the vocoder's"
+            f" segment; use at least {needed:.2f}"
         )
     if config.model.width % config.model.heads:
         raise UserError(f"model.heads={config.model.heads} must divide model.width={config.model.width}")
@@ -47,8 +47,8 @@ def build(config, corpus: dict) -> "SltsTask":
 class SltsTask(nn.Module):
     """Frame encoder, decoder, DSM, SSM and vocoder, with their losses.
 
-    ``task``, ``model`` and ``vocoder`` are the config groups of these names; ``corpus`` the content of corpus.json, from
-    which come the speakers and the statistics that standardise the mel.
+    ``task``, ``model`` and ``vocoder`` are the config groups of these names; ``corpus`` the content of corpus.json,
+    from which come the speakers and the statistics that standardise the mel.
     """
 
     def __init__(self, task, model, vocoder, corpus: dict):

@@ -1,7 +1,7 @@
 """Checkpoints: whole or absent, without pickle.
 
-``checkpoints/step-NNNNNNNN/`` holds ``model.safetensors``, ``optimizer.safetensors``, ``rng-RRRRR.safetensors`` for every
-rank and ``state.json`` (step, samples seen, best score, tracking id). The learning rate follows from the step.
+``checkpoints/step-NNNNNNNN/`` holds ``model.safetensors``, ``optimizer.safetensors``, ``rng-RRRRR.safetensors`` for
+every rank and ``state.json`` (step, samples seen, best score, tracking id). The learning rate follows from the step.
 """
 
 import json
@@ -33,7 +33,12 @@ class TrainingState:
 
 
 def save_checkpoint(
-    folder: Path, state: TrainingState, model: dict[str, Tensor], optimizer: dict, rng: list[dict[str, Tensor]], keep: int
+    folder: Path,
+    state: TrainingState,
+    model: dict[str, Tensor],
+    optimizer: dict,
+    rng: list[dict[str, Tensor]],
+    keep: int,
 ) -> Path:
     """Writes ``folder/step-NNNNNNNN`` under a temporary name, makes it durable, renames it, then prunes.
 
@@ -93,8 +98,8 @@ def _flatten(optimizer: dict) -> dict[str, Tensor]:
 
 def rng_state() -> dict[str, Tensor]:
     """The generators of this process: Python, NumPy, torch and, where there is one, the current CUDA device."""
-    version, words, gauss = random.getstate()
-    kind, keys, position, has_gauss, cached = np.random.get_state()
+    _, words, _ = random.getstate()
+    _, keys, position, has_gauss, cached = np.random.get_state()
     state = {
         "python": torch.tensor(words, dtype=torch.int64),
         "numpy": torch.from_numpy(keys.astype(np.int64)),

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
+from omegaconf import DictConfig, OmegaConf
 
 import numpy as np
 import pytest
@@ -20,9 +20,9 @@ from slts.data.shards import index_shard, read_corpus_json, sha256
 from slts.errors import UserError
 
 
-def config(root: Path, out: Path, **changes) -> SimpleNamespace:
+def config(root: Path, out: Path, **changes) -> DictConfig:
     values = {
-        "corpus": {"name": "folder"},
+        "corpus": "folder",
         "root": str(root),
         "out": str(out),
         "faces": "none",
@@ -35,7 +35,7 @@ def config(root: Path, out: Path, **changes) -> SimpleNamespace:
         "shard_clips": 3,
         "min_seconds": 0.5,
     }
-    return SimpleNamespace(**{**values, **changes})
+    return OmegaConf.create({**values, **changes})
 
 
 def samples(out: Path) -> dict[str, dict]:
@@ -131,7 +131,7 @@ def test_injected_offsets_are_true_and_repeatable(videos, tmp_path):
         assert (seen - onset(decode_flac(sample["flac"]))) * 1000 == pytest.approx(facts["offset_ms"], abs=0.2)
         assert facts["frames"] == 24  # floor of 1.4 - 0.24 - 0.2 s
         offsets.append(facts["offset_ms"])
-    assert len(set(offsets)) > 5 and -200 <= min(offsets) and max(offsets) <= 40
+    assert len(set(offsets)) > 5 and min(offsets) >= -200 and max(offsets) <= 40
     prepare_corpus(config(videos, tmp_path / "b", inject="lagged", shard_clips=64))
     assert samples(tmp_path / "a") == samples(tmp_path / "b")
     other = prepare_corpus(config(videos, tmp_path / "c", inject="lagged", seed=1))
@@ -140,17 +140,17 @@ def test_injected_offsets_are_true_and_repeatable(videos, tmp_path):
 
 RUN = """
 import json, sys
-from types import SimpleNamespace
+from omegaconf import OmegaConf
 from slts.data.preparation import prepare_corpus
 if __name__ == "__main__":
-    prepare_corpus(SimpleNamespace(**json.loads(sys.argv[1])))
+    prepare_corpus(OmegaConf.create(json.loads(sys.argv[1])))
 """
 
 
-def start(script: Path, settings: SimpleNamespace) -> subprocess.Popen:
+def start(script: Path, settings: DictConfig) -> subprocess.Popen:
     script.write_text(RUN)
     return subprocess.Popen(
-        [sys.executable, str(script), json.dumps(vars(settings))],
+        [sys.executable, str(script), json.dumps(OmegaConf.to_container(settings))],
         env={**os.environ, "PYTHONPATH": str(Path(preparation.__file__).parents[2])},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

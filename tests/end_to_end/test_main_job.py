@@ -59,7 +59,16 @@ def test_another_configuration_is_refused_not_overwritten(trained, tiny_corpus):
 def test_kill_and_resume_ends_in_the_same_weights(tiny_corpus, tmp_path):
     settings = [*TINY, "steps=24", "validate_every=4", "deterministic=true"]
     slts("train", f"data={tiny_corpus}", "name=whole", f"runs={tmp_path}", *settings)
-    command = [sys.executable, "-m", "slts.cli", "train", f"data={tiny_corpus}", "name=cut", f"runs={tmp_path}", *settings]
+    command = [
+        sys.executable,
+        "-m",
+        "slts.cli",
+        "train",
+        f"data={tiny_corpus}",
+        "name=cut",
+        f"runs={tmp_path}",
+        *settings,
+    ]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
     while not (tmp_path / "cut" / "last").exists():
         assert process.poll() is None

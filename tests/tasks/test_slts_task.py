@@ -99,7 +99,9 @@ def test_padding_does_not_change_a_clip():
         torch.full((2,), float("nan")),
         ["alone", "long"],
     )
-    torch.testing.assert_close(task.offsets(both).distribution[:1], task.offsets(alone).distribution, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(
+        task.offsets(both).distribution[:1], task.offsets(alone).distribution, atol=1e-4, rtol=1e-3
+    )
     _, padded = task.reconstruct(both, 160)
     _, single = task.reconstruct(alone, 120)
     # The post-net's kernels reach eight frames over the end.

@@ -1,0 +1,82 @@
+"""The config schema: types, ranges, inheritance, variants and experiments that name only a difference."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from slts.config import Key, compose, conf_dir, documented_keys
+from slts.errors import UserError
+
+GIVEN = ["data=x", "name=y"]
+
+
+@pytest.mark.parametrize(
+    ("constraint", "good", "bad"),
+    [
+        (">=1", [1, 7], [0, "a", None, True, 1.5]),
+        (">0", [1], [0, -1]),
+        ("0..1", [0, 1], [2, -1]),
+        ("a|b", ["a", "b"], ["c", 1]),
+        ("null or >0", [None, 3], [0, "x"]),
+        ("null or text", [None, "x"], ["", 3]),
+    ],
+)
+def test_constraints(constraint, good, bad):
+    key = Key(1, "a number", constraint)
+    for value in good:
+        key.check("k", value)
+    for value in bad:
+        with pytest.raises(UserError, match="a number"):
+            key.check("k", value)
+
+
+def test_a_key_without_constraint_keeps_the_type_of_its_default():
+    Key(0.5, "", None).check("k", 1)
+    Key([1], "", None).check("k", [2, 3])
+    for default, value in ((True, 1), (0.5, "x"), ("a", 3), ([1], 2), (1, True)):
+        with pytest.raises(UserError):
+            Key(default, "", None).check("k", value)
+
+
+def test_every_key_of_every_file_is_documented_where_it_is_defined():
+    for file in conf_dir().glob("*.yaml"):
+        for name, key in documented_keys(file).items():
+            assert key.sentence, f"{file.name}: {name} has no comment"
+
+
+def test_every_option_of_every_group_composes():
+    verbs = {"corpus": "prepare"}
+    for folder in conf_dir().iterdir():
+        if folder.is_dir():
+            for file in folder.glob("*.yaml"):
+                verb = verbs.get(folder.name, "train")
+                given = ["out=x"] if verb == "prepare" else GIVEN
+                compose(verb, [*given, f"{folder.name}={file.stem}"])
+
+
+def test_a_variant_changes_only_what_it_names():
+    plain, _ = compose("train", GIVEN)
+    other, _ = compose("train", [*GIVEN, "variant=no_asm"])
+    plain.task.asm, plain.variant = False, "no_asm"
+    assert OmegaConf.to_container(other) == OmegaConf.to_container(plain)
+
+
+def test_the_command_line_wins_over_variant_and_experiment():
+    config, _ = compose("train", [*GIVEN, "experiment=quickstart", "variant=anchored", "steps=9", "task.radius=3"])
+    assert (config.steps, config.task.radius, config.task.soft_source, config.model.name) == (9, 3, "probe", "small")
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("stesp=3", "did you mean steps"),
+        ("task.radius=0", "task.radius=0: must be >=1"),
+        ("steps=2.5", "whole number"),
+        ("variant=nosuch", "choose one of anchored"),
+        ("+extra=1", "neither added"),
+        ("steps", "not of the form key=value"),
+        ("augment.flip=2", "must be 0..1"),
+    ],
+)
+def test_a_bad_override_is_refused_with_the_way_out(override, words):
+    with pytest.raises(UserError, match=words):
+        compose("train", [*GIVEN, override])
