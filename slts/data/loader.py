@@ -234,6 +234,7 @@ def training_loader(dataset: ShardDataset, batch_size: int, position: int, rank:
         pin_memory=torch.cuda.is_available(),
         persistent_workers=workers > 0,
         worker_init_fn=_one_thread,
+        generator=torch.Generator(),  # its own, so that starting to iterate draws nothing from the training's
     )
 
 

@@ -77,7 +77,7 @@ class Tracking:
     def close(self) -> None:
         self.log_file.stream.close()
         if self.wandb:
-            self.wandb.finish(quiet=True)
+            self.wandb.finish()
         if self.tensorboard:
             self.tensorboard.close()
 

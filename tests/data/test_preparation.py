@@ -5,12 +5,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from omegaconf import DictConfig, OmegaConf
 
 import numpy as np
 import pytest
 import torch
 from flash_and_beep import beep, flash, flash_frames, onset, write_video
+from omegaconf import DictConfig, OmegaConf
 
 from slts.audio.mel import log_mel
 from slts.data import preparation
