@@ -7,6 +7,14 @@ continue after an interruption.
 
 
 def main(config) -> None:
+    from pathlib import Path
+
+    from slts.data.contact_sheet import write_contact_sheet
     from slts.data.preparation import prepare_corpus
 
-    prepare_corpus(config)
+    out = Path(config.out)
+    corpus = prepare_corpus(config)
+    for split, facts in corpus["splits"].items():
+        print(f"{split:>6}: {facts['clips']} clips, {facts['hours']:.2f} h, {facts['speakers']} speakers")
+    print(f"rejected: {sum(corpus['rejected'].values())} {corpus['rejected'] or ''} ({out}/rejected.jsonl)")
+    print(f"look at {write_contact_sheet(corpus, out)}; {corpus['seconds']} s")

@@ -18,6 +18,7 @@ from slts.corpora import grid_grammar, load_corpus, synthetic
 from slts.corpora.synthetic import speech, visemes
 from slts.corpora.synthetic.speakers import SPEAKERS
 from slts.data.clip import Clip, Reject
+from slts.data.contact_sheet import contact_sheet
 from slts.errors import UserError
 
 pytest.importorskip("espeakng_loader")
@@ -225,7 +226,7 @@ def test_speakers_look_different_and_knobs_do_what_they_say():
 
 
 def test_contact_sheet_has_a_row_for_each_clip(still):
-    sheet = synthetic.contact_sheet(still[:3], columns=8)
+    sheet = contact_sheet([clip.frames for clip in still[:3]], columns=8)
     assert sheet.shape == (3 * 72, 8 * 72, 3) and sheet.dtype == np.uint8
     np.testing.assert_array_equal(sheet[72:144, -72:], still[1].frames[-1])
 

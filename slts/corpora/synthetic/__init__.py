@@ -159,15 +159,6 @@ def scene(spec: Spec, phones: list[tuple[float, float, str]], offset_ms: float) 
     return mouth.render(states, pose, speaker.looks, spec.size, texture)
 
 
-def contact_sheet(clips: list[Clip], columns: int = 16) -> np.ndarray:
-    """A row of frames for each of ``clips``, evenly spread over the clip: (H, W, 3) uint8 RGB."""
-    rows = []
-    for clip in clips:
-        chosen = np.linspace(0, len(clip.frames) - 1, columns).round().astype(int)
-        rows.append(np.concatenate(list(clip.frames[chosen]), axis=1))
-    return np.concatenate(rows, axis=0)
-
-
 def _sound(spec: Spec):
     """Audio of the clip's length, phones and words on its clock, and the lead in seconds."""
     speaker, delivery = SPEAKERS[spec.speaker], spec.rng(_DELIVERY)
