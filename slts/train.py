@@ -29,7 +29,7 @@ def main(config) -> int:
 
     check_task(config)
     corpus = read_corpus_json(Path(config.data))
-    bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    bf16 = computes_in_bf16()
     if config.precision == "bf16" and not bf16:
         raise UserError("precision=bf16: this device does not compute in bf16; use precision=auto or fp32")
     accelerator = Accelerator(mixed_precision="bf16" if bf16 and config.precision != "fp32" else "no")
@@ -66,6 +66,16 @@ def main(config) -> int:
         return 0
     trainer.fit()
     return 0
+
+
+def computes_in_bf16() -> bool:
+    """Whether the GPU, or without one the CPU, has instructions for bf16 (elsewhere it is emulated and slow)."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
 
 
 def _batches(loader, dataset, config, rank: int, ranks: int, position: int):

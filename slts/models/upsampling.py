@@ -27,13 +27,7 @@ def upsample_by_time(features: Tensor, frames: Tensor, fps: Tensor, length: int)
         (B, length, D).
     """
     times = torch.arange(length, device=features.device) / MEL_RATE
-    last = (frames - 1).clamp_min(0)[:, None].float()
-    position = torch.minimum(times[None] * fps[:, None], last)
-    left = (position + 1e-4).floor().clamp_min(0)
-    fraction = (position - left).clamp_min(0)[..., None].to(features.dtype)
-    left = left.long()
-    right = torch.minimum(left + 1, last.long())
-    width = features.shape[-1]
-    here = features.gather(1, left[..., None].expand(-1, -1, width))
-    after = features.gather(1, right[..., None].expand(-1, -1, width))
-    return torch.lerp(here, after, fraction.expand_as(here))
+    position = torch.minimum(times * fps[:, None], (frames - 1).clamp_min(0)[:, None])
+    # Each mel frame mixes its two neighbours with weights that fall linearly to 0 at a distance of one video frame.
+    distance = position[..., None] - torch.arange(features.shape[1], device=features.device)
+    return torch.bmm((1 - distance.abs()).clamp_min(0).to(features.dtype), features)

@@ -1,0 +1,31 @@
+"""A wheel built from the checkout works away from it."""
+
+import os
+import subprocess
+import sys
+import zipfile
+
+from conftest import ROOT
+
+
+def test_a_wheel_carries_the_config_and_works_elsewhere(tmp_path):
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q", "-w", tmp_path, ROOT]
+    subprocess.run(build, check=True, stdout=subprocess.DEVNULL)
+    [wheel] = tmp_path.glob("slts-*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    names = {p.relative_to(tmp_path / "site").parts[0] for p in (tmp_path / "site").rglob("*") if p.is_file()}
+    assert {n for n in names if not n.endswith(".dist-info")} == {"slts"}
+    code = (
+        "import sys, slts, slts.config, slts.cli; print(slts.__file__, slts.config.conf_dir());"
+        "sys.argv = ['slts', 'train', '--help', 'experiment=quickstart']; slts.cli.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith(f"{tmp_path}/site/slts/__init__.py {tmp_path}/site/slts/conf\n")
+    assert "task.radius=30" in done.stdout
