@@ -18,6 +18,8 @@ from slts.training.run_directory import RunDirectory
 
 SHOWN = 2
 """Clips that leave sounds and pictures."""
+COLLAPSED = 0.5
+"""Share of offsets at the edge of the search range from which on people are warned."""
 
 
 def validate(config, corpus: dict, run: RunDirectory, accelerator, task: torch.nn.Module, step: int) -> Validation:
@@ -44,10 +46,15 @@ def validate(config, corpus: dict, run: RunDirectory, accelerator, task: torch.n
     known = [row for row in found if row["offset_ms"] is not None]
     title = f"{config.name}, step {step}"
     folder = run.samples / f"step-{step:08d}"
-    pictures = {}
+    pictures, warning = {}, None
     if found:
         scalars["dsm_offset_ms"] = float(np.mean([row["dsm_offset_ms"] for row in found]))
         scalars["dsm_at_edge"] = float(np.mean([row["at_edge"] for row in found]))
+        if scalars["dsm_at_edge"] > COLLAPSED:
+            warning = (
+                f"{scalars['dsm_at_edge']:.0%} of the offsets lie at +-task.radius: DSM has collapsed, or has not "
+                "learned yet; if it stays so, raise task.radius, shorten chunk_seconds or change the seed"
+            )
     if len(known) > 1:
         truth, predicted = (np.array([row[name] for row in known]) for name in ("offset_ms", "dsm_offset_ms"))
         agreement = offset_agreement(truth, predicted)
@@ -56,7 +63,7 @@ def validate(config, corpus: dict, run: RunDirectory, accelerator, task: torch.n
         offset_figure(truth, predicted, title, pictures["offsets"])
     sounds, shown = show_clips(task, dataset, accelerator.device, clips[:SHOWN], title, folder)
     histograms = {"dsm_offset_ms": [row["dsm_offset_ms"] for row in found]}
-    return Validation(scalars.get("a_stoi"), scalars, sounds, pictures | shown, histograms)
+    return Validation(scalars.get("a_stoi"), scalars, sounds, pictures | shown, histograms, warning)
 
 
 def show_clips(

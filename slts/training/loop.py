@@ -39,6 +39,7 @@ class Validation:
     sounds: dict[str, Path] = field(default_factory=dict)
     pictures: dict[str, Path] = field(default_factory=dict)
     histograms: dict[str, list] = field(default_factory=dict)
+    warning: str | None = None
 
 
 class Trainer:
@@ -184,7 +185,8 @@ class Trainer:
             )
         self.accelerator.wait_for_everyone()
         shown = "  ".join(f"{name} {value:.3f}" for name, value in result.scalars.items())
-        return f"step {state.step}: {shown}" + ("  (best)" if state.best_step == state.step else "")
+        best = "  (best)" if state.best_step == state.step else ""
+        return f"step {state.step}: {shown}{best}" + (f"\nwarning: {result.warning}" if result.warning else "")
 
 
 class _Window:

@@ -41,11 +41,12 @@ class RunDirectory:
         if (self.path / "config.yaml").exists():
             self._refuse_another(config, corpus)
             return
-        if self.path.exists() and any(self.path.iterdir()):
+        begun = {self.samples, self.checkpoints, self.path / "corpus.json"}
+        if self.path.exists() and set(self.path.iterdir()) - begun:
             raise UserError(f"{self.path} exists and is not a run; choose another name=")
         try:
-            self.samples.mkdir(parents=True)
-            self.checkpoints.mkdir()
+            self.samples.mkdir(parents=True, exist_ok=True)
+            self.checkpoints.mkdir(exist_ok=True)
             (self.path / "corpus.json").write_text(json.dumps(corpus, indent=1))
             OmegaConf.save(config, self.path / "config.yaml")
         except OSError as error:

@@ -2,6 +2,8 @@
 
 import json
 import os
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -13,9 +15,11 @@ class MetricsLog:
     """metrics.jsonl: one JSON object a line, ``{"step", "name", "value"}``, cut back to ``step`` on resuming."""
 
     def __init__(self, file: Path, step: int):
+        self.restored: list[dict] = []
         if file.exists():
             lines = [line for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")]
             kept = [line for line in lines if json.loads(line)["step"] <= step]
+            self.restored = [json.loads(line) for line in kept]
             temporary = file.with_name(f".{file.name}.tmp")
             temporary.write_text("".join(kept))
             os.replace(temporary, file)
@@ -38,6 +42,10 @@ class Tracking:
         if config.tracking.name == "wandb":
             self.wandb = _start_wandb(config, run, tracking_id)
             self.id = self.wandb.id
+            if config.tracking.mode == "offline":
+                # Segments of one offline run overwrite each other when synced, so each holds the whole curve.
+                for at, rows in groupby(self.log_file.restored, key=itemgetter("step")):
+                    self.wandb.log({**{row["name"]: row["value"] for row in rows}, "step": at})
         elif config.tracking.name == "tensorboard":
             from torch.utils.tensorboard import SummaryWriter
 

@@ -133,6 +133,24 @@ def test_evaluation_of_a_run_without_asm_leaves_offsets_null(tiny_corpus, tmp_pa
     assert "no_asm" in (tmp_path / "tables" / "results.md").read_text()
 
 
+def test_a_jointly_trained_vocoder_trains_resumes_and_speaks(tiny_corpus, tmp_path):
+    settings = [*TINY, "vocoder=univnet_c16", "vocoder.channels=4", "steps=2", "validate_every=1", "batch_size=2"]
+    slts("train", f"data={tiny_corpus}", "name=v", f"runs={tmp_path}", *settings)
+    values = metrics(tmp_path / "v")
+    assert {"loss/stft", "loss/stoi"} <= {name for _, name in values}
+    slts("evaluate", f"run={tmp_path}/v", "workers=1", "show=1")
+    row = json.loads((tmp_path / "v" / "results.jsonl").read_text())
+    assert row["clips"] > 0 and row["mcd"] > 0
+
+
+@pytest.mark.parametrize("model", ["s", "m"])
+def test_the_papers_sizes_build(tiny_corpus, model):
+    done = slts("train", f"data={tiny_corpus}", "name=x", f"model={model}", "dry_run=true")
+    millions = float(done.stdout.split(" M parameters")[0].split()[-1])
+    # ResNet18 11.2, conformer S 8.1 or M 25.3, UnivNet c16 4.0, post-net, predictors, embedding.
+    assert millions == pytest.approx({"s": 25, "m": 42.5}[model], rel=0.05)
+
+
 def test_offsets_of_shards(trained, tiny_corpus, tmp_path):
     slts("offsets", f"run={trained}", f"data={tiny_corpus}", f"out={tmp_path}/offsets.csv")
     with (tmp_path / "offsets.csv").open() as stream:
