@@ -40,7 +40,7 @@ def main(config) -> int:
     torch.use_deterministic_algorithms(config.deterministic)
     set_seed(config.seed)
     picture = (config.model.image_size, config.model.channels)
-    augmentation = Augmentation(config.augment.crop, config.augment.flip, config.chunk_seconds)
+    augmentation = Augmentation(**config.augment, chunk_seconds=config.chunk_seconds)
     cache = int(config.cache_gb * 1e9 / max(1, config.workers))
     dataset = ShardDataset(Path(config.data), "train", *picture, augmentation, config.seed, cache)
     task = build_task(config, corpus)

@@ -50,7 +50,7 @@ def utterances(config) -> list[Utterance]:
         videos = _videos(root, speaker)
         if not videos:
             if config.speakers:
-                raise UserError(f"corpus.speakers: no videos of {speaker} in {root / speaker}; take it off the list")
+                raise UserError(f"speakers: no videos of {speaker} in {root / speaker}; take it off the list")
             continue
         lists = _read_lists(Path(config.lists) if config.lists else root, speaker)
         splits = lists or seeded_split(list(videos), speaker, config.seed)
