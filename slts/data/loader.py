@@ -42,6 +42,8 @@ class Batch:
     offset_ms: Tensor
     """(B,) true audio-visual offset, NaN where unknown."""
     key: list[str]
+    valid: Tensor | None = None
+    """(B, T_v) bool, False where a shorter clip was padded; None where no clip was."""
 
     def to(self, device: torch.device) -> "Batch":
         values = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -193,14 +195,17 @@ def collate(samples: list[dict]) -> Batch:
     def pad(name: str) -> Tensor:
         return torch.nn.utils.rnn.pad_sequence([s[name] for s in samples], batch_first=True)
 
+    frames = torch.tensor([len(s["video"]) for s in samples])
+    valid = torch.arange(int(frames.max())) < frames[:, None]
     return Batch(
         pad("video"),
         pad("audio"),
-        torch.tensor([len(s["video"]) for s in samples]),
+        frames,
         torch.tensor([s["fps"] for s in samples]),
         torch.tensor([s["speaker"] for s in samples]),
         torch.tensor([s["offset_ms"] for s in samples]),
         [s["key"] for s in samples],
+        None if bool(valid.all()) else valid,
     )
 
 

@@ -52,11 +52,15 @@ class MelDecoder(nn.Module):
         self.conformer = Conformer(width, layers, heads, kernel, dropout)
         self.postnet = PostNet(width, postnet_width, bands)
 
-    def forward(self, features: Tensor, speaker: Tensor, frames: Tensor, fps: Tensor, length: int) -> Tensor:
-        """features (B, T_v, D_f), speaker ids, valid video frames and fps (each (B,)) to mel (B, length, bands)."""
+    def forward(
+        self, features: Tensor, speaker: Tensor, frames: Tensor, fps: Tensor, length: int, valid: Tensor | None
+    ) -> Tensor:
+        """features (B, T_v, D_f), speaker ids, valid video frames and fps (each (B,)) to mel (B, length, bands).
+
+        ``valid`` (B, T_v) tells the conformer which frames are not padding; None where all are, which is quicker.
+        """
         embedding = self.speaker(speaker)[:, None].expand(-1, features.shape[1], -1)
         hidden = self.project(torch.cat([features, embedding.to(features.dtype)], -1))
-        valid = torch.arange(features.shape[1], device=features.device) < frames[:, None]
         hidden = upsample_by_time(self.conformer(hidden, valid), frames, fps, length)
         return self.postnet(hidden.transpose(1, 2)).transpose(1, 2)
 

@@ -81,7 +81,8 @@ class OffsetPredictor(nn.Module):
             (B, 2 K + 1) log probabilities, entry k + K for offset k; k > 0 where the video lags the audio.
         """
         valid = (torch.arange(mel.shape[1], device=mel.device) < lengths[:, None])[..., None]
-        v, u = self.video(features) * valid, self.audio(mel) * valid
+        # Masked before as well: the convolution must see the same beyond the end of a clip, padded or not.
+        v, u = self.video(features * valid) * valid, self.audio(mel * valid) * valid
         with torch.autocast(mel.device.type, enabled=False):
             correlation = cross_correlation(v.float(), u.float(), self.radius)
             return F.log_softmax(correlation / self.temperature, dim=-1)

@@ -6,6 +6,7 @@ Throughout, ``log_p`` (B, 2 K + 1) is the output of an OffsetPredictor, ``mel`` 
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 def most_likely_offset(log_p: Tensor) -> Tensor:
@@ -23,10 +24,10 @@ def soft_correct(mel: Tensor, log_p: Tensor) -> Tensor:
         (B, T, bands).
     """
     length, radius = mel.shape[1], (log_p.shape[-1] - 1) // 2
-    index = torch.arange(length, device=mel.device)
-    shift = index[None, :] - index[:, None]
-    kernel = log_p.exp()[:, (shift + radius).clamp(0, 2 * radius)]
-    return torch.bmm(kernel.masked_fill(shift.abs() > radius, 0).to(mel.dtype), mel)
+    # Row i of the kernel is P moved right by i: rows one longer than their stride slip by one a row.
+    rows = functional.pad(log_p.exp(), (0, length))[:, None].expand(-1, length, -1).flatten(1)
+    kernel = rows[:, : length * (length + 2 * radius)].unflatten(1, (length, -1))[..., radius : radius + length]
+    return torch.bmm(kernel.to(mel.dtype), mel)
 
 
 def hard_correct(mel: Tensor, offset: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

@@ -111,7 +111,7 @@ class SltsTask(nn.Module):
         """Frame features F (B, T_v, D_f) and the standardised M-hat (B, length, 80), in sync with the video."""
         video = (batch.video.float() - 128) / 64
         features = self.frame_encoder(video)
-        return features, self.decoder(features, batch.speaker, batch.frames, batch.fps, length)
+        return features, self.decoder(features, batch.speaker, batch.frames, batch.fps, length, batch.valid)
 
     @torch.no_grad()
     def generate(self, batch: Batch) -> Tensor:

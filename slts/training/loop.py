@@ -67,7 +67,11 @@ class Trainer:
         self.state = TrainingState()
         optim = config.optim
         optimizer = torch.optim.AdamW(
-            task.parameters(), lr=optim.learning_rate, betas=tuple(optim.betas), weight_decay=optim.weight_decay
+            task.parameters(),
+            lr=optim.learning_rate,
+            betas=tuple(optim.betas),
+            weight_decay=optim.weight_decay,
+            fused=True,
         )
         last = run.path / "last"
         if last.exists():

@@ -98,6 +98,7 @@ def test_padding_does_not_change_a_clip():
         torch.tensor([0, 0]),
         torch.full((2,), float("nan")),
         ["alone", "long"],
+        torch.arange(40) < torch.tensor([[30], [40]]),
     )
     torch.testing.assert_close(
         task.offsets(both).distribution[:1], task.offsets(alone).distribution, atol=1e-4, rtol=1e-3
