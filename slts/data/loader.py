@@ -52,12 +52,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random changes of a training clip: ``crop`` is the share of the side that is kept, ``flip`` a chance, ``light`` the
-    largest relative change of contrast and of brightness."""
+    """Random changes of a training clip; ``crop`` is the share of the side that is kept, ``flip`` a chance."""
 
     crop: float = 1.0
     flip: float = 0.0
-    light: float = 0.0
     chunk_seconds: float | None = None
 
 
@@ -173,10 +171,6 @@ def _picture(video: np.ndarray, size: int, change: Augmentation, rng: np.random.
         how = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
         video = np.stack([cv2.resize(np.ascontiguousarray(f), (size, size), interpolation=how) for f in video])
         video = video.reshape(len(video), size, size, -1)
-    if change.chunk_seconds and change.light:
-        gain, lift = 1 + rng.uniform(-change.light, change.light), 128 * rng.uniform(-change.light, change.light)
-        levels = (np.arange(256) - 128) * gain + 128 + lift
-        video = levels.clip(0, 255).astype(np.uint8)[video]
     return np.ascontiguousarray(video.transpose(0, 3, 1, 2))
 
 
