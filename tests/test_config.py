@@ -43,6 +43,14 @@ def test_every_key_of_every_file_is_documented_where_it_is_defined():
             assert key.sentence, f"{file.name}: {name} has no comment"
 
 
+def test_every_key_of_a_group_is_documented_in_one_of_its_files():
+    roots = {name for file in conf_dir().glob("*.yaml") for name in documented_keys(file)}
+    for folder in ("corpus", "task", "model", "vocoder", "optim", "tracking"):
+        keys = [pair for file in (conf_dir() / folder).glob("*.yaml") for pair in documented_keys(file).items()]
+        documented = {name for name, key in keys if key.sentence} | roots
+        assert {name for name, _ in keys} <= documented
+
+
 def test_every_option_of_every_group_composes():
     verbs = {"corpus": "prepare"}
     for folder in conf_dir().iterdir():

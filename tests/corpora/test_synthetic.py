@@ -61,9 +61,7 @@ def test_clip_is_what_it_says():
     assert clip.extra["phones"][0][0] < clip.extra["phones"][-1][1] < 2.56
 
 
-def test_config_file_describes_every_key():
-    for line in CONFIG.read_text().splitlines():
-        assert re.fullmatch(r"\w+: \S+  # .+; \[.+\]", line), line
+def test_the_default_corpus_has_1200_clips():
     assert len(corpus()) == 1200
 
 
