@@ -84,7 +84,7 @@ class SltsTask(nn.Module):
         losses, report = {}, {}
         offset = torch.zeros_like(lengths)
         if self.asm:
-            # F is not detached: L^s and L_SSM train the frame encoder too (FACTS of the paper: none is stated).
+            # F is not detached: the paper states no stop-gradient here, so L^s and L_SSM train the frame encoder too.
             local = upsample_by_time(features, batch.frames, batch.fps, target.shape[1])
             log_p = self.dsm(local, target, lengths)
             offset = most_likely_offset(log_p)
@@ -93,7 +93,8 @@ class SltsTask(nn.Module):
             losses["soft"] = self.weight.soft * soft_loss(target, corrected, lengths, self.radius)
             losses["ssm"] = self.weight.ssm * self_synchronisation_loss(self.ssm(local, mel, lengths))
             if self.probe is not None:
-                losses["probe"] = self.weight.hard * masked_mse(*_against(target, source, offset, lengths))
+                probed, inside = hard_correct(source, offset, lengths)
+                losses["probe"] = self.weight.hard * masked_mse(probed, target, inside)
             report["dsm_offset_ms"] = 10.0 * offset.float().mean()
             # Near 1 when DSM has collapsed to the edge of its range (its offsets then mean nothing).
             report["dsm_at_edge"] = (offset.abs() >= self.radius - 1).float().mean()
@@ -109,9 +110,12 @@ class SltsTask(nn.Module):
 
     def reconstruct(self, batch: Batch, length: int) -> tuple[Tensor, Tensor]:
         """Frame features F (B, T_v, D_f) and the standardised M-hat (B, length, 80), in sync with the video."""
-        video = (batch.video.float() - 128) / 64
-        features = self.frame_encoder(video)
+        features = self.encode(batch)
         return features, self.decoder(features, batch.speaker, batch.frames, batch.fps, length, batch.valid)
+
+    def encode(self, batch: Batch) -> Tensor:
+        """Frame features F (B, T_v, D_f) of the pictures, brought to about -2..2."""
+        return self.frame_encoder((batch.video.float() - 128) / 64)
 
     @torch.no_grad()
     def generate(self, batch: Batch) -> Tensor:
@@ -126,10 +130,8 @@ class SltsTask(nn.Module):
         if not self.asm:
             return None
         target, lengths = self.target_mel(batch)
-        features = self.frame_encoder((batch.video.float() - 128) / 64)
-        probability = self.dsm(
-            upsample_by_time(features, batch.frames, batch.fps, target.shape[1]), target, lengths
-        ).exp()
+        local = upsample_by_time(self.encode(batch), batch.frames, batch.fps, target.shape[1])
+        probability = self.dsm(local, target, lengths).exp()
         offset = most_likely_offset(probability)
         near = (torch.arange(-self.radius, self.radius + 1, device=offset.device) - offset[:, None]).abs() <= 1
         return OffsetEstimate(10.0 * offset.float(), (probability * near).sum(-1), probability)
@@ -144,8 +146,3 @@ class SltsTask(nn.Module):
             local = upsample_by_time(features, batch.frames, batch.fps, target.shape[1])
             shown["corrected"] = hard_correct(mel, most_likely_offset(self.dsm(local, target, lengths)), lengths)[0]
         return {name: value.float() * self.mel_std + self.mel_mean for name, value in shown.items()}
-
-
-def _against(target: Tensor, mel: Tensor, offset: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    corrected, valid = hard_correct(mel, offset, lengths)
-    return corrected, target, valid
