@@ -100,21 +100,27 @@ def band_envelopes(audio: Tensor, floor: float) -> Tensor:
     return power.clamp_min(floor).sqrt() - floor**0.5
 
 
-def _norm(x: Tensor, axis: int, floor: float) -> Tensor:
-    return x.square().sum(axis, keepdim=True).clamp_min(floor).sqrt()
+def _segments(envelopes: Tensor) -> Tensor:
+    """Envelopes (B, T, 15) to (B, 15, T - 29, 30): every segment, its frames last."""
+    return envelopes.transpose(1, 2).contiguous().unfold(2, SEGMENT, 1)
 
 
-def _centred_unit(x: Tensor, axis: int, floor: float) -> Tensor:
-    """x less its mean along ``axis``, divided by its norm; zeros stay zeros."""
-    x = x - x.mean(axis, keepdim=True)
-    return x / _norm(x, axis, floor)
+def _norm(x: Tensor, floor: float) -> Tensor:
+    return torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp_min(floor**0.5)
+
+
+def _correlation(x: Tensor, y: Tensor, axis: int, floor: float) -> Tensor:
+    """Pearson's correlation along an axis, which goes; 0 where either is constant."""
+    x, y = x - x.mean(axis, keepdim=True), y - y.mean(axis, keepdim=True)
+    norms = ((x * x).sum(axis).clamp_min(floor) * (y * y).sum(axis).clamp_min(floor)).sqrt()
+    return (x * y).sum(axis) / norms
 
 
 def envelope_correlation(reference: Tensor, generated: Tensor, floor: float) -> Tensor:
     """STOI (B,) of envelopes (B, T, 15), T >= 30: eq. 3-6 of Taal et al."""
-    x, y = reference.unfold(1, SEGMENT, 1), generated.unfold(1, SEGMENT, 1)
-    y = torch.minimum(y * (_norm(x, -1, floor) / _norm(y, -1, floor)), x * CLIP)
-    return (_centred_unit(x, -1, floor) * _centred_unit(y, -1, floor)).sum(-1).mean((1, 2))
+    x, y = _segments(reference), _segments(generated)
+    y = torch.minimum(y * (_norm(x, floor) / _norm(y, floor)), x * CLIP)
+    return _correlation(x, y, -1, floor).mean((1, 2))
 
 
 def extended_envelope_correlation(reference: Tensor, generated: Tensor, floor: float) -> Tensor:
@@ -122,11 +128,13 @@ def extended_envelope_correlation(reference: Tensor, generated: Tensor, floor: f
 
     A segment of digital silence counts as uncorrelated; pystoi correlates with noise there.
     """
-    x, y = (
-        _centred_unit(_centred_unit(envelope.unfold(1, SEGMENT, 1), -1, floor), -2, floor)
-        for envelope in (reference, generated)
-    )
-    return (x * y).sum((-2, -1)).mean(1) / SEGMENT
+
+    def rows_normalised(envelopes: Tensor) -> Tensor:
+        x = _segments(envelopes)
+        x = x - x.mean(-1, keepdim=True)
+        return x / _norm(x, floor)
+
+    return _correlation(rows_normalised(reference), rows_normalised(generated), 1, floor).mean((1, 2))
 
 
 def short_time_intelligibility(reference: Tensor, generated: Tensor, extended: bool = False) -> Tensor:
