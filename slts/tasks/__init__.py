@@ -5,7 +5,10 @@ A task is an ``nn.Module`` with
 - ``forward(batch) -> (losses, report)``: weighted losses to be summed, and detached scalars to be logged;
 - ``generate(batch) -> audio (B, N)``: 16 kHz speech in sync with the video, N = 160 x the longest clip's mel frames;
 - ``offsets(batch) -> OffsetEstimate | None``: the audio-visual offset of the clips, where the system estimates one;
-- ``mels(batch) -> dict of (B, T, 80)``: log-mels worth a picture, ``target`` and ``reconstruction`` at least.
+- ``mels(batch) -> dict of (B, T, 80)``: log-mels worth a picture, ``target`` and ``reconstruction`` at least;
+- ``critic``, a module or None (or absent): discriminators. Their losses are among those of ``forward``, on detached
+  audio or mels, and the loss against them goes through ``frozen(critic, ...)``: so one backward pass and one step serve
+  both sides, and the trainer only gives the critic's parameters settings of their own (``optim.critic``).
 
 Its module has ``build(config, corpus) -> task`` and ``check(config)``, which raises UserError for a combination of keys
 that cannot work. ``corpus`` is the content of corpus.json.

@@ -23,8 +23,14 @@ from slts.tasks.vocoders import build_vocoder
 
 
 def check(config) -> None:
-    """Refuses an anchor without ASM, and chunks too short for the sync radius or the vocoder. Raises UserError."""
+    """Refuses an anchor without ASM, discriminators without a vocoder to train, and chunks too short for the sync
+    radius or the vocoder. Raises UserError."""
     task, vocoder = config.task, config.vocoder
+    if task.discriminators and vocoder.name != "univnet":
+        raise UserError(
+            f"task.discriminators=true needs a vocoder that is trained, and vocoder={vocoder.name} is not; add"
+            " vocoder=univnet_c16 or univnet_c32, or leave the discriminators out"
+        )
     if not task.asm and task.soft_source == "probe":
         raise UserError("task.soft_source=probe anchors DSM, which task.asm=false removes; set one of the two back")
     edge = 2 * task.radius if task.asm else 0
@@ -76,7 +82,12 @@ class SltsTask(nn.Module):
             sizes = (features, BANDS, model.embedding_width, task.radius, task.temperature)
             self.dsm, self.ssm = OffsetPredictor(*sizes), OffsetPredictor(*sizes)
         self.probe = ContextFreeProbe(features, BANDS) if task.soft_source == "probe" else None
-        self.vocoder = build_vocoder(vocoder)
+        self.vocoder = build_vocoder(vocoder, task.loss.adversarial if task.get("discriminators") else 0.0)
+
+    @property
+    def critic(self) -> nn.Module | None:
+        """The vocoder's discriminators, where it has some."""
+        return self.vocoder.critic
 
     def forward(self, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         target, lengths = self.target_mel(batch)

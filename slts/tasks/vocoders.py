@@ -8,12 +8,13 @@ from slts.audio import SAMPLE_RATE
 from slts.audio.griffin_lim import griffin_lim
 from slts.audio.mel import HOP, MEL_RATE
 from slts.audio.stoi import short_time_intelligibility
+from slts.models.discriminators import UnivNetDiscriminators, adversarial_losses
 from slts.models.univnet import UnivNet
 
 
-def build_vocoder(config) -> nn.Module:
-    """The vocoder that the config group names."""
-    return {"griffin_lim": GriffinLim, "univnet": JointUnivNet}[config.name](config)
+def build_vocoder(config, adversarial: float = 0.0) -> nn.Module:
+    """The vocoder that the config group names; ``adversarial`` is the weight of its discriminators, 0 for none."""
+    return GriffinLim(config) if config.name == "griffin_lim" else JointUnivNet(config, adversarial)
 
 
 class GriffinLim(nn.Module):
@@ -21,6 +22,7 @@ class GriffinLim(nn.Module):
 
     def __init__(self, config):
         super().__init__()
+        self.critic = None
         self.iterations = config.iterations
 
     def losses(self, mel: Tensor, valid: Tensor, audio: Tensor) -> dict[str, Tensor]:
@@ -33,14 +35,16 @@ class GriffinLim(nn.Module):
 class JointUnivNet(nn.Module):
     """UnivNet trained with the whole system on random segments of the hard-corrected mel (section 3.2).
 
-    Its gradient reaches the decoder. Losses: multi-resolution STFT (auraloss, the resolutions of UnivNet) and 1 - STOI.
+    Its gradient reaches the decoder. Losses: multi-resolution STFT (auraloss, the resolutions of UnivNet) and 1 - STOI;
+    with discriminators also what they say (``adversarial``) and their own (``critic``).
     """
 
-    def __init__(self, config):
+    def __init__(self, config, adversarial: float = 0.0):
         super().__init__()
         self.generator = UnivNet(config.channels)
+        self.critic = UnivNetDiscriminators() if adversarial else None
         self.segment = round(config.segment_seconds * MEL_RATE)
-        self.weight = config.loss
+        self.weight, self.adversarial = config.loss, adversarial
         self.stft = auraloss.freq.MultiResolutionSTFTLoss(
             fft_sizes=[1024, 2048, 512], hop_sizes=[120, 240, 50], win_lengths=[600, 1200, 240], sample_rate=SAMPLE_RATE
         )
@@ -49,11 +53,15 @@ class JointUnivNet(nn.Module):
         """mel (B, T, bands) standardised, valid (B, T) one unbroken span a clip, audio (B, >= 160 T)."""
         segment, reference = random_segments(mel, valid, audio, self.segment)
         generated = self.generator(segment)
+        losses = {}
+        if self.critic is not None:
+            fooling, losses["critic"] = adversarial_losses(self.critic, reference, generated)
+            losses["adversarial"] = self.adversarial * fooling
         with torch.autocast(mel.device.type, enabled=False):
             generated = generated.float()
             stoi = short_time_intelligibility(reference, generated).mean()
             spectral = self.stft(generated[:, None], reference[:, None])
-        return {"stft": self.weight.stft * spectral, "stoi": self.weight.stoi * (1 - stoi)}
+        return losses | {"stft": self.weight.stft * spectral, "stoi": self.weight.stoi * (1 - stoi)}
 
     def generate(self, mel: Tensor, mean: Tensor, std: Tensor) -> Tensor:
         silence = (torch.full_like(mean, 1e-5).log() - mean) / std

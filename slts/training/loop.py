@@ -21,6 +21,7 @@ from slts.training.checkpoint import (
     rng_state,
     save_checkpoint,
 )
+from slts.training.optimizer import build_optimizer
 from slts.training.progress import Progress
 from slts.training.run_directory import RunDirectory
 from slts.training.schedule import learning_rate
@@ -65,20 +66,12 @@ class Trainer:
     ):
         self.config, self.accelerator, self.run, self.validate = config, accelerator, run, validate
         self.state = TrainingState()
-        optim = config.optim
-        optimizer = torch.optim.AdamW(
-            task.parameters(),
-            lr=optim.learning_rate,
-            betas=tuple(optim.betas),
-            weight_decay=optim.weight_decay,
-            fused=True,
-        )
         last = run.path / "last"
         if last.exists():
             self.state = load_state(last)
             load_weights(last, task)
         self.module = task
-        self.task, self.optimizer = accelerator.prepare(task, optimizer)
+        self.task, self.optimizer = accelerator.prepare(task, build_optimizer(task, config.optim))
         # Every rank draws its own dropout and segments; initialisation happened under the common seed.
         set_seed(config.seed, device_specific=True)
         if last.exists():
@@ -126,15 +119,16 @@ class Trainer:
         """
         state, optim = self.state, self.config.optim
         rate = learning_rate(state.step, self.config.steps, optim.learning_rate, optim.warmup_steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        groups = self.optimizer.param_groups  # the task's, and its critic's where it has one
+        groups[0]["lr"] = rate
         self.task.train()
         with self.accelerator.autocast():
             losses, report = self.task(batch)
         total = sum(losses.values())
         self.optimizer.zero_grad()
         self.accelerator.backward(total)
-        norm = self.accelerator.clip_grad_norm_(self.task.parameters(), optim.clip_norm)
+        norms = [self.accelerator.clip_grad_norm_(group["params"], optim.clip_norm) for group in groups]
+        norm = torch.stack(norms).norm()
         finite = bool(torch.isfinite(norm))
         if finite:
             self.optimizer.step()

@@ -1,0 +1,18 @@
+"""One optimiser for everything a task trains; its discriminators, where it has some, are a group of their own."""
+
+import torch
+from torch import nn
+
+
+def build_optimizer(task: nn.Module, optim) -> torch.optim.Optimizer:
+    """AdamW by the config group ``optim``: the first group follows the schedule, a second one holds ``task.critic``."""
+    critic = list(task.critic.parameters()) if getattr(task, "critic", None) is not None else []
+    judging = set(critic)
+    groups = [{"params": [p for p in task.parameters() if p not in judging], **_settings(optim)}]
+    if critic:
+        groups.append({"params": critic, **_settings(optim.critic)})
+    return torch.optim.AdamW(groups, fused=True)
+
+
+def _settings(optim) -> dict:
+    return {"lr": optim.learning_rate, "betas": tuple(optim.betas), "weight_decay": optim.weight_decay}
