@@ -6,6 +6,7 @@ A corpus is one module here with a function ``utterances(config) -> list[Utteran
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from slts.data.clip import Clip
 
@@ -23,7 +24,11 @@ class Utterance:
     source: str
     """Where it comes from, for ledgers and messages: a path relative to the corpus root, or a generator's seed."""
     load: Callable[[], Clip]
-    """Decodes (or renders) the utterance. Picklable: ``partial`` of a module-level function. Raises Reject."""
+    """Decodes (or renders) the utterance. Picklable: ``partial`` of a module-level function. Raises Reject.
+
+    With ``video``, it takes the keyword ``span`` of slts.data.media.read_clip."""
+    video: Path | None = None
+    """The file whose duration bounds the utterance, where it may be cut into chunks; None where it cannot."""
 
 
 def load_corpus(name: str, config) -> list[Utterance]:

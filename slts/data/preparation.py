@@ -31,7 +31,8 @@ from slts.audio import SAMPLE_RATE
 from slts.audio.mel import BANDS, log_mel
 from slts.corpora import Utterance, load_corpus
 from slts.data.clip import Reject
-from slts.data.faces import crop
+from slts.data.cutting import cut, refuse_too_long
+from slts.data.faces import FaceCrop, crop
 from slts.data.injection import inject_offset
 from slts.data.media import decode_flac, encode_flac, encode_h264
 from slts.data.shards import sha256, write_shard, write_whole
@@ -45,9 +46,7 @@ MARKER = ".prepare.json"
 class Recipe:
     """What makes one sample of one utterance."""
 
-    faces: str
-    region: str
-    size: int
+    face: FaceCrop
     inject: str
     seed: int
     min_seconds: float
@@ -90,14 +89,18 @@ def prepare_corpus(config) -> dict:
     if config.size % 2:
         raise UserError(f"size={config.size}: H.264 pictures need an even size; take {config.size + 1}")
     utterances = load_corpus(config.corpus, config)
+    if config.chunk_seconds is not None:
+        utterances = cut(utterances, config.chunk_seconds)
     keys = Counter(utterance.key for utterance in utterances)
     if twice := [key for key, times in keys.items() if times > 1]:
         raise UserError(f"corpus={config.corpus}: {len(twice)} keys occur twice, the first is {twice[0]}")
 
-    recipe = Recipe(config.faces, config.region, config.size, config.inject, config.seed, config.min_seconds)
+    face = FaceCrop.of(config)
+    face.detector()  # refuses what is not installed before anything is read
+    recipe = Recipe(face, config.inject, config.seed, config.min_seconds)
     listing = "\n".join(f"{u.key}\t{u.split}\t{u.speaker}\t{u.text}\t{u.source}" for u in utterances)
     given = OmegaConf.to_container(config)
-    settings = {name: given[name] for name in given if name not in ("out", "root", "workers")}
+    settings = {name: given[name] for name in given if name not in ("out", "root", "workers", "s3fd_weights")}
     settings["utterances"] = hashlib.sha256(listing.encode()).hexdigest()
     out = Path(config.out)
     try:
@@ -253,6 +256,7 @@ def make_shard(job: Job, tick: Callable[[], None]) -> None:
 
 def make_sample(utterance: Utterance, recipe: Recipe) -> dict:
     """One utterance as {key, mp4, flac: bytes, json: dict}. Raises Reject."""
+    refuse_too_long(utterance)
     clip = utterance.load()
     if recipe.inject != "none":
         digest = hashlib.sha256(f"{recipe.seed}/{utterance.key}".encode()).digest()
@@ -260,7 +264,7 @@ def make_sample(utterance: Utterance, recipe: Recipe) -> dict:
     seconds = len(clip.frames) / clip.fps
     if seconds < recipe.min_seconds:
         raise Reject("too_short", f"{seconds:.2f} s are less than min_seconds={recipe.min_seconds}")
-    crops, geometry = crop(clip.frames, recipe.faces, recipe.region, recipe.size)
+    crops, geometry = crop(clip.frames, clip.fps, recipe.face)
     facts = {
         "speaker": utterance.speaker,
         "text": utterance.text,

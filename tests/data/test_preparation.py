@@ -34,6 +34,7 @@ def config(root: Path, out: Path, **changes) -> DictConfig:
         "workers": 1,
         "shard_clips": 3,
         "min_seconds": 0.5,
+        "chunk_seconds": None,
     }
     return OmegaConf.create({**values, **changes})
 

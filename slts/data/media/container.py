@@ -1,0 +1,160 @@
+"""Opening media files, decoding their frames in presentation order, and their timestamps."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+import numpy as np
+from scipy.ndimage import median_filter
+
+from slts.data.clip import Reject
+
+av.logging.set_level(None)
+
+TOLERANCE = 1e-3
+"""Seconds by which a timestamp may be rounded: Matroska counts milliseconds."""
+LONGEST_JUMP = 3600
+"""Seconds; timestamps that jump further are damage."""
+VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
+"""What is taken for a video in a folder."""
+
+
+@contextmanager
+def open_media(source: Path | bytes) -> Iterator[av.container.InputContainer]:
+    """A container over one open file. With an empty protocol list a playlist cannot reach any other file."""
+    try:
+        with (
+            io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file,
+            av.open(file, options={"protocol_whitelist": "none"}) as container,
+        ):
+            yield container
+    except (av.FFmpegError, OSError) as error:
+        raise Reject("unreadable", error.strerror or str(error)) from None
+
+
+def video_stream(container: av.container.InputContainer) -> av.VideoStream:
+    """The first video stream. Raises Reject("no_video")."""
+    if not container.streams.video:
+        raise Reject("no_video", "the file has no video stream")
+    return container.streams.video[0]
+
+
+def audio_stream(container: av.container.InputContainer) -> av.AudioStream:
+    """The first audio stream. Raises Reject("no_audio")."""
+    if not container.streams.audio:
+        raise Reject("no_audio", "the file has no audio stream")
+    return container.streams.audio[0]
+
+
+def decoded_frames(
+    container: av.container.InputContainer, stream: av.stream.Stream, until: float | None = None
+) -> Iterator[av.frame.Frame]:
+    """Decoded frames of a stream in presentation order, single-threaded. Damaged packets are skipped if they are few.
+
+    The frame that is shown or heard at or after ``until`` is the last one.
+
+    Raises Reject("truncated") where the file breaks off, Reject("unreadable") above one damaged packet in ten.
+    """
+    stream.codec_context.thread_type = "NONE"
+    stream.codec_context.thread_count = 1
+    packets = damaged = 0
+    demuxed = container.demux(stream)
+    reached = False
+    while not reached:
+        try:
+            packet = next(demuxed, None)
+        except av.FFmpegError as error:
+            raise Reject("truncated", f"the file breaks off after {packets} {stream.type} packets: {error}") from None
+        if packet is None:
+            break
+        packets += 1
+        try:
+            frames = packet.decode()
+        except av.InvalidDataError:
+            damaged += 1
+            continue
+        for frame in frames:
+            yield frame
+            if reached := until is not None and frame.pts is not None and frame.time >= until:
+                break
+    if damaged > packets / 10:
+        raise Reject("unreadable", f"{damaged} of {packets} {stream.type} packets do not decode")
+
+
+def seek(container: av.container.InputContainer, stream: av.stream.Stream, time: float) -> None:
+    """Go on with the last key frame of a stream that the container's index finds before ``time`` in seconds."""
+    container.seek(int(time / stream.time_base), stream=stream)
+
+
+def frame_time(frame: av.frame.Frame, stream: av.stream.Stream, container: av.container.InputContainer) -> float:
+    """Presentation time of the first frame of a stream, in seconds."""
+    if frame.pts is not None:
+        return float(frame.time)
+    if stream.start_time is not None:
+        return float(stream.start_time * stream.time_base)
+    return container_start(container)
+
+
+def container_start(container: av.container.InputContainer) -> float:
+    return (container.start_time or 0) / av.time_base
+
+
+def declared_rates(stream: av.VideoStream) -> list[float]:
+    """The credible frame rates that a container states, the average first."""
+    return [float(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate and 1 <= rate <= 240]
+
+
+def declared_duration(container: av.container.InputContainer, stream: av.stream.Stream) -> float | None:
+    """Seconds that the container states for a stream, else for itself; None where it states neither."""
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    return container.duration / av.time_base if container.duration else None
+
+
+def probe(source: Path | bytes) -> tuple[float, float | None]:
+    """Duration of the picture in seconds and its average frame rate, without decoding.
+
+    Both are what the container states; where it states no duration, the packets are counted through.
+
+    Raises:
+        Reject: unreadable, truncated or no_video.
+    """
+    with open_media(source) as container:
+        stream = video_stream(container)
+        rate = next(iter(declared_rates(stream)), None)
+        duration = declared_duration(container, stream)
+        if duration is None:
+            times = [packet.pts * packet.time_base for packet in container.demux(stream) if packet.pts is not None]
+            duration = float(max(times) - min(times)) + 1 / (rate or 25) if times else 0.0
+        return duration, rate
+
+
+def mend_times(stamps: list[float | None], step: float) -> np.ndarray:
+    """Rising times (T,) in seconds of frames in presentation order from their timestamps, some missing or wrong.
+
+    Complete, rising stamps are taken as they are. Program streams stamp only some pictures, and some of those with a
+    neighbour's time: there, a stamp that leaves the constant rate ``1 / step`` alone among its neighbours is dropped,
+    and what is missing continues at the constant rate.
+    """
+    times = np.array([np.nan if stamp is None else stamp for stamp in stamps])
+    index = np.arange(len(times))
+    stamped = np.flatnonzero(np.isfinite(times))
+    if len(stamped) == len(times) and (np.diff(times) > 0).all():
+        return times
+    if not len(stamped):
+        return index * step
+    lag = times[stamped] - stamped * step
+    trusted = np.abs(lag - median_filter(lag, 5, mode="nearest")) < step / 2
+    if not trusted.any():
+        trusted[:] = True
+    return np.maximum.accumulate(index * step + np.interp(index, stamped[trusted], lag[trusted]))
+
+
+def nearest_rate(times: np.ndarray, declared: list[float]) -> float:
+    """The declared frame rate that the presentation times bear out best; theirs, or 25, where none is declared."""
+    measured = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else None
+    if measured is None:
+        return declared[0] if declared else 25.0
+    return min(declared, key=lambda rate: abs(rate - measured), default=float(measured))

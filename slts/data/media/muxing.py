@@ -1,0 +1,59 @@
+"""Generated speech joined with the video it was generated for."""
+
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+
+from slts.audio import SAMPLE_RATE
+from slts.data.media.container import open_media, video_stream
+
+
+def mux(video: Path | bytes, audio: np.ndarray, out: Path) -> None:
+    """Write ``out`` (.mp4): the video stream of ``video`` as it is, and ``audio`` as AAC from its first frame on.
+
+    Args:
+        video: file or its bytes; its own sound is left out.
+        audio: (N,) float32 in [-1, 1] at 16 kHz.
+
+    Raises:
+        Reject: unreadable or no_video; unreadable also where an mp4 cannot hold the stream.
+    """
+    with open_media(video) as source, av.open(str(out), "w", format="mp4") as target:
+        picture = video_stream(source)
+        copied = target.add_stream_from_template(picture)
+        spoken = target.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
+        for packet in _stamped_packets(source, picture):
+            packet.stream = copied
+            target.mux(packet)
+        frame = av.AudioFrame.from_ndarray(audio[None].astype(np.float32), format="fltp", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, 0, Fraction(1, SAMPLE_RATE)
+        target.mux(spoken.encode(frame))
+        target.mux(spoken.encode(None))
+
+
+def _stamped_packets(container: av.container.InputContainer, stream: av.stream.Stream) -> list[av.Packet]:
+    """All packets of a video stream, the first picture at time 0; at a constant rate where stamps are missing."""
+    packets = [packet for packet in container.demux(stream) if packet.size]
+    stamped = all(packet.pts is not None and packet.dts is not None for packet in packets)
+    if not stamped or any(a.dts >= b.dts for a, b in pairwise(packets)):
+        step = round(1 / (stream.average_rate or 25) / stream.time_base)
+        # A decoder hands the stamps of packets on to pictures and so tells the order in which they are shown.
+        decoder = av.CodecContext.create(stream.codec_context.codec.name, "r")
+        decoder.extradata = stream.codec_context.extradata
+        for number, packet in enumerate(packets):
+            packet.pts = packet.dts = number
+        shown = [frame.pts for packet in [*packets, None] for frame in decoder.decode(packet)]
+        place = {number: i for i, number in enumerate(shown)}
+        late = max((i - number for number, i in place.items()), default=0)
+        for number, packet in enumerate(packets):
+            packet.pts = place.get(number, number) * step
+            packet.dts = (number - late) * step
+            packet.duration = step
+    first = min((packet.pts for packet in packets), default=0)
+    for packet in packets:
+        packet.pts -= first
+        packet.dts -= first
+    return packets

@@ -1,0 +1,137 @@
+"""The picture of a file: frames with their presentation times."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import av
+import numpy as np
+
+from slts.data.clip import Reject
+from slts.data.media.container import (
+    LONGEST_JUMP,
+    TOLERANCE,
+    container_start,
+    declared_duration,
+    declared_rates,
+    decoded_frames,
+    frame_time,
+    mend_times,
+    nearest_rate,
+    open_media,
+    seek,
+    video_stream,
+)
+
+LINES = 720
+"""Pictures with more lines are scaled down when they are decoded; a face crop is far smaller."""
+RUN_UP = (1.0, 5.0, 25.0)
+"""Seconds before a span at which decoding sets in, one after the other until a frame before the span is found."""
+
+
+@dataclass
+class Picture:
+    """Frames in presentation order; of the whole file, or those whose times lie in a span."""
+
+    frames: list[np.ndarray]
+    """(H, W, 3) uint8 RGB."""
+    times: np.ndarray
+    """(T,) presentation times in seconds, rising."""
+    end: float
+    """When the last frame gives way: the time of the next one, or its own plus one frame at the end of the file."""
+    rate: float
+    """Frames a second."""
+    first: float
+    """Presentation time of the file's first frame."""
+    container_start: float
+    declared: float | None
+    """Seconds that the container states for the whole picture."""
+
+
+def read_frames(source: Path | bytes, span: tuple[float, float] | None = None) -> Picture:
+    """Decode the frames of a file, or those with ``span[0] <= time - first < span[1]``.
+
+    A span is reached through the container's index as far as its timestamps are complete and rising there, otherwise
+    by decoding from the start; no other frames are held.
+
+    Raises:
+        Reject: unreadable, truncated, no_video, or too_short when no frame lies in the span.
+    """
+    with open_media(source) as container:
+        stream = video_stream(container)
+        declared = declared_rates(stream)
+        facts = {"container_start": container_start(container), "declared": declared_duration(container, stream)}
+        shown = [(_rgb(frame), stamp) for frame, stamp in islice(_frames(container), None if span is None else 1)]
+    if not shown:
+        raise Reject("no_video", "the video stream holds no picture")
+    if span is None:
+        frames, times, following = [rgb for rgb, _ in shown], _times([stamp for _, stamp in shown], declared), None
+        first = float(times[0])
+    else:
+        first = shown[0][1]
+        begin, end = (first + bound - TOLERANCE for bound in span)
+        found = _by_index(source, begin, end, first) or _by_decoding(source, begin, end, declared)
+        frames, times, following = found
+    if not frames:
+        raise Reject("too_short", f"no picture from {span[0]:.2f} s to {span[1]:.2f} s")
+    rate = nearest_rate(times, declared)
+    end = float(times[-1]) + 1 / rate if following is None else following
+    return Picture(frames, times, end, rate, first, **facts)
+
+
+def _by_index(source: Path | bytes, begin: float, end: float, first: float) -> tuple | None:
+    """Frames, times and the time of the following frame; None where the index or the timestamps do not serve."""
+    for run_up in RUN_UP:
+        whole = begin - run_up <= first
+        frames, times, last = [], [], None
+        with open_media(source) as container:
+            if not whole:
+                seek(container, video_stream(container), begin - run_up)
+            for frame, stamp in _frames(container, end, from_start=whole):
+                if stamp is None or (last is not None and stamp <= last):
+                    return None
+                if last is None and stamp > begin and not whole:
+                    break
+                last = stamp
+                if begin <= stamp < end:
+                    frames.append(_rgb(frame))
+                    times.append(stamp)
+            else:
+                return frames, np.array(times), last if last is not None and last >= end else None
+    return None
+
+
+def _by_decoding(source: Path | bytes, begin: float, end: float, declared: list[float]) -> tuple:
+    """The same, decoding everything before the span as well: once for the times, once for the frames."""
+    with open_media(source) as container:
+        times = _times([stamp for _, stamp in _frames(container)], declared)
+    low, high = np.searchsorted(times, (begin, end))
+    with open_media(source) as container:
+        frames = [_rgb(frame) for frame, _ in islice(_frames(container), int(low), int(high))]
+    return frames, times[low:high], float(times[high]) if high < len(times) else None
+
+
+def _times(stamps: list[float | None], declared: list[float]) -> np.ndarray:
+    times = mend_times(stamps, 1 / declared[0] if declared else 0.04)
+    jump = np.diff(times, prepend=times[0]).max()
+    if jump > LONGEST_JUMP:
+        raise Reject("unreadable", f"the video timestamps jump by {jump:.0f} s")
+    return times
+
+
+def _frames(
+    container: av.container.InputContainer, until: float | None = None, from_start: bool = True
+) -> Iterator[tuple[av.VideoFrame, float | None]]:
+    """Frames with their timestamps; the first frame of the file always has one."""
+    stream = video_stream(container)
+    for index, frame in enumerate(decoded_frames(container, stream, until)):
+        stamp = None if frame.pts is None else float(frame.time)
+        yield frame, frame_time(frame, stream, container) if index == 0 and from_start else stamp
+
+
+def _rgb(frame: av.VideoFrame) -> np.ndarray:
+    shrink = min(1, LINES / min(frame.width, frame.height))
+    width, height = round(frame.width * shrink), round(frame.height * shrink)
+    rgb = frame.to_ndarray(format="rgb24", width=width, height=height)
+    return np.rot90(rgb, round(frame.rotation / 90)) if frame.rotation else rgb

@@ -1,0 +1,110 @@
+"""Picture and sound of a file on one clock, whole or cut by presentation time."""
+
+from pathlib import Path
+
+import numpy as np
+
+from slts.audio import SAMPLE_RATE
+from slts.data.clip import Clip, Reject
+from slts.data.media.container import TOLERANCE
+from slts.data.media.picture import Picture, read_frames
+from slts.data.media.sound import read_audio, sound_start
+
+
+def read_clip(
+    video: Path, audio: Path | None = None, fps: float | None = None, span: tuple[float, float] | None = None
+) -> Clip:
+    """Decode a video and its sound, or a span of them, onto one clock.
+
+    Both streams keep the presentation times of their container. A separate audio file starts where the video's
+    container starts. The clip begins with the first video frame at or after the start of the sound and ends with the
+    last whole frame before either stream ends; its audio is cut from and to the same instants. Frame i of the clip is
+    the one shown at i / fps.
+
+    With a span, the clip begins with the first frame in it and lasts at most as long as it: spans that share a bound
+    share neither picture nor sound, and each is a cut of the same clock. Only what is needed is decoded and held.
+
+    Args:
+        video: a file with a video stream and, unless ``audio`` is given, an audio stream.
+        audio: a separate audio file.
+        fps: frame rate of the clip; None keeps the video's own average rate.
+        span: seconds of presentation time after the video's first frame, from and to.
+
+    Returns:
+        A Clip; ``extra["start"]`` is the time of its start after the video's first frame, in seconds.
+
+    Raises:
+        Reject: unreadable, truncated, no_video, no_audio or too_short.
+    """
+    picture = read_frames(video, span)
+    needed = None if span is None else (float(picture.times[0]), picture.end)
+    if audio is None:
+        sound, heard = read_audio(video, needed)
+    else:
+        late = picture.container_start - sound_start(audio)
+        sound, heard = read_audio(audio, needed and (needed[0] - late, needed[1] - late))
+        heard += late
+    sound_end = heard + len(sound) / SAMPLE_RATE
+    _refuse_truncated(picture, span, sound_end if audio is None else picture.end)
+
+    first = int(np.searchsorted(picture.times, heard - TOLERANCE))
+    start = float(picture.times[min(first, len(picture.times) - 1)])
+    end = min(picture.end, sound_end, np.inf if span is None else picture.first + span[1])
+    frames, fps = _on_grid(picture, start, end, fps)
+    begin = max(0, round((start - heard) * SAMPLE_RATE))
+    return Clip(
+        frames=frames,
+        fps=fps,
+        audio=sound[begin : begin + round(len(frames) / fps * SAMPLE_RATE)],
+        extra={"start": round(start - picture.first, 6)},
+    )
+
+
+def read_picture(video: Path, fps: float | None = None) -> Clip:
+    """Decode a video without its sound, from its first frame to its end: a Clip with empty audio.
+
+    Raises:
+        Reject: unreadable, truncated or no_video.
+    """
+    picture = read_frames(video)
+    _refuse_truncated(picture, None, picture.end)
+    frames, fps = _on_grid(picture, float(picture.times[0]), picture.end, fps)
+    return Clip(frames, fps, np.zeros(0, np.float32), extra={"start": 0.0})
+
+
+def _on_grid(picture: Picture, start: float, end: float, fps: float | None) -> tuple[np.ndarray, float]:
+    """The frames shown at start + i / fps, as many as end before ``end``, and the rate. Raises Reject("too_short").
+
+    The picture's own frames are given up one by one, so that they are not held twice.
+    """
+    fps = fps or picture.rate
+    count = int((end - start + TOLERANCE) * fps)
+    if count < 1:
+        raise Reject("too_short", "picture and sound do not overlap")
+    ticks = start + np.arange(count) / fps
+    shown = np.searchsorted(picture.times, ticks + TOLERANCE, side="right") - 1
+    frames = np.empty((count, *picture.frames[0].shape), np.uint8)
+    passed = 0
+    for place, index in enumerate(shown):
+        frames[place] = picture.frames[index]
+        picture.frames[passed:index] = [None] * (index - passed)
+        passed = index
+    return frames, fps
+
+
+def _refuse_truncated(picture: Picture, span: tuple[float, float] | None, sound_end: float) -> None:
+    """A video is truncated when more than 0.2 s and more than a twentieth of its declared duration are missing.
+
+    Where the length is not declared but found from the data (MPEG program streams, AVI) a cut file is a shorter clip.
+    Of a span, the part within the declared duration counts.
+    """
+    if picture.declared is None:
+        return
+    if span is not None:
+        expected, reached = min(span[1], picture.declared) - span[0], picture.end - float(picture.times[0])
+    else:
+        end = max(picture.end, sound_end)
+        expected = picture.declared
+        reached = max(end, end - picture.first)  # Matroska declares the end, counted from zero
+    if expected - reached > max(0.2, expected / 20):
+        raise Reject("truncated", f"{reached:.2f} s decoded of the {expected:.2f} s declared")
