@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -11,99 +13,176 @@ from omegaconf import DictConfig, OmegaConf
 from slts.training.run_directory import RunDirectory
 
 
-class MetricsLog:
-    """metrics.jsonl: one JSON object a line, ``{"step", "name", "value"}``, cut back to ``step`` on resuming."""
+@dataclass
+class Media:
+    """What a validation shows besides numbers, by name: files of ``samples/``, and lists of numbers."""
 
-    def __init__(self, file: Path, step: int):
-        self.restored: list[dict] = []
-        if file.exists():
-            lines = [line for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")]
-            kept = [line for line in lines if json.loads(line)["step"] <= step]
-            self.restored = [json.loads(line) for line in kept]
-            temporary = file.with_name(f".{file.name}.tmp")
-            temporary.write_text("".join(kept))
-            os.replace(temporary, file)
-        self.stream = file.open("a", buffering=1)
-
-    def write(self, step: int, values: dict[str, float]) -> None:
-        self.stream.write("".join(json.dumps({"step": step, "name": n, "value": v}) + "\n" for n, v in values.items()))
+    sounds: dict[str, Path] = field(default_factory=dict)
+    pictures: dict[str, Path] = field(default_factory=dict)
+    histograms: dict[str, list[float]] = field(default_factory=dict)
 
 
 class Tracking:
     """The log of a run and its dashboard; made in the main process only.
 
-    ``tracking_id`` continues the same W&B run after a resume.
+    ``step`` is where the run stands: what the log holds of later steps is cut off. ``tracking_id`` is the id of the W&B
+    run that is continued; without it the one that the run's folder names, if it names one.
     """
 
     def __init__(self, config: DictConfig, run: RunDirectory, step: int, tracking_id: str | None):
-        self.log_file = MetricsLog(run.metrics, step)
-        self.wandb = self.tensorboard = None
-        self.id = tracking_id
+        self.log_file, self.samples = MetricsLog(run.metrics, step), run.samples
+        self.dashboard = None
         if config.tracking.name == "wandb":
-            self.wandb = _start_wandb(config, run, tracking_id)
-            self.id = self.wandb.id
+            self.dashboard = WandB(config, run, tracking_id)
             if config.tracking.mode == "offline":
-                # Segments of one offline run overwrite each other when synced, so each holds the whole curve.
-                for at, rows in groupby(self.log_file.restored, key=itemgetter("step")):
-                    self.wandb.log({**{row["name"]: row["value"] for row in rows}, "step": at})
+                # Segments of one run replace each other when they are synced, so each holds the whole curve.
+                for at, values in self.log_file.restored():
+                    self.dashboard.scalars(at, values)
+                    self.dashboard.media(at, self._shown_at(at))
         elif config.tracking.name == "tensorboard":
-            from torch.utils.tensorboard import SummaryWriter
+            self.dashboard = TensorBoard(run, step)
 
-            self.tensorboard = SummaryWriter(run.path / "tensorboard", purge_step=step + 1)
+    @property
+    def id(self) -> str | None:
+        return getattr(self.dashboard, "id", None)
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         self.log_file.write(step, values)
-        if self.wandb:
-            self.wandb.log({**values, "step": step})
-        if self.tensorboard:
-            for name, value in values.items():
-                self.tensorboard.add_scalar(name, value, step)
+        if self.dashboard:
+            self.dashboard.scalars(step, values)
 
     def media(self, step: int, sounds: dict[str, Path], pictures: dict[str, Path], histograms: dict[str, list]) -> None:
-        """Files of ``samples/`` and lists of numbers, by name."""
-        if self.wandb:
-            import wandb
-
-            shown = {name: wandb.Audio(str(file)) for name, file in sounds.items()}
-            shown |= {name: wandb.Image(str(file)) for name, file in pictures.items()}
-            shown |= {name: wandb.Histogram(values) for name, values in histograms.items() if values}
-            self.wandb.log({**shown, "step": step})
-        if self.tensorboard:
-            import cv2
-            import soundfile
-            import torch
-
-            for name, file in sounds.items():
-                samples, rate = soundfile.read(file, dtype="float32")
-                self.tensorboard.add_audio(name, torch.from_numpy(samples)[None], step, rate)
-            for name, file in pictures.items():
-                self.tensorboard.add_image(name, cv2.imread(str(file))[..., ::-1].copy(), step, dataformats="HWC")
-            for name, values in histograms.items():
-                if values:
-                    self.tensorboard.add_histogram(name, torch.tensor(values), step)
+        """Files in the step's folder of ``samples/`` and lists of numbers, by name."""
+        if any(histograms.values()):
+            (self._folder(step) / "histograms.json").write_text(json.dumps(histograms))
+        if self.dashboard:
+            self.dashboard.media(step, Media(sounds, pictures, histograms))
 
     def close(self) -> None:
         self.log_file.stream.close()
-        if self.wandb:
-            self.wandb.finish()
-        if self.tensorboard:
-            self.tensorboard.close()
+        if self.dashboard:
+            self.dashboard.close()
+
+    def _folder(self, step: int) -> Path:
+        folder = self.samples / f"step-{step:08d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _shown_at(self, step: int) -> Media:
+        folder = self.samples / f"step-{step:08d}"
+        histograms = folder / "histograms.json"
+        return Media(
+            {file.stem: file for file in sorted(folder.glob("*.wav"))},
+            {file.stem: file for file in sorted(folder.glob("*.png"))},
+            json.loads(histograms.read_text()) if histograms.exists() else {},
+        )
 
 
-def _start_wandb(config: DictConfig, run: RunDirectory, tracking_id: str | None):
-    import wandb
+class MetricsLog:
+    """metrics.jsonl: one JSON object a line, ``{"step", "name", "value"}``, cut back to ``step`` on resuming."""
 
-    tracker = wandb.init(
-        project=config.tracking.project,
-        mode=config.tracking.mode,
-        group=config.tracking.group,
-        name=config.name,
-        id=tracking_id,
-        resume="allow" if tracking_id else None,
-        dir=run.path,
-        config=OmegaConf.to_container(config),
-        tags=[config.task.name, config.variant, f"seed-{config.seed}"],
-        settings=wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True),
-    )
-    tracker.define_metric("*", step_metric="step")
-    return tracker
+    def __init__(self, file: Path, step: int):
+        self.file = file
+        if file.exists():
+            lines = [line for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")]
+            temporary = file.with_name(f".{file.name}.tmp")
+            temporary.write_text("".join(line for line in lines if json.loads(line)["step"] <= step))
+            os.replace(temporary, file)
+        self.stream = file.open("a", buffering=1)
+
+    def restored(self) -> Iterator[tuple[int, dict[str, float]]]:
+        """Step by step what the log holds."""
+        rows = map(json.loads, self.file.read_text().splitlines())
+        for step, group in groupby(rows, key=itemgetter("step")):
+            yield step, {row["name"]: row["value"] for row in group}
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        self.stream.write("".join(json.dumps({"step": step, "name": n, "value": v}) + "\n" for n, v in values.items()))
+
+
+class WandB:
+    """A run of Weights & Biases, grouped by study (else corpus) and ablation, under one id for life.
+
+    Offline, the segments that earlier processes left go to ``wandb/replaced``: the new one holds all they hold, and
+    whatever is synced from ``wandb`` is the whole run. It carries no resume flag, so that it replaces on the server
+    what was synced of the run before; online runs carry it and are continued there.
+    """
+
+    def __init__(self, config: DictConfig, run: RunDirectory, tracking_id: str | None):
+        import wandb
+
+        folder = run.path / "wandb"
+        id_file = folder / "id"  # known before there is a checkpoint to name it
+        if tracking_id is None and id_file.exists():
+            tracking_id = id_file.read_text()
+        offline, corpus = config.tracking.mode == "offline", run.corpus()["name"]
+        if offline:
+            for segment in folder.glob("offline-run-*"):
+                (folder / "replaced").mkdir(exist_ok=True)
+                segment.rename(folder / "replaced" / segment.name)
+        self.run = wandb.init(
+            project=config.tracking.project,
+            mode=config.tracking.mode,
+            group=config.tracking.group or corpus,
+            job_type=config.variant,
+            name=config.name,
+            id=tracking_id,
+            resume=None if offline else "allow",
+            dir=run.path,
+            config=OmegaConf.to_container(config) | {"corpus": corpus},
+            tags=[config.task.name, config.variant, corpus, f"seed-{config.seed}"],
+            settings=wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True),
+        )
+        self.run.define_metric("*", step_metric="step")
+        self.id = self.run.id
+        id_file.parent.mkdir(exist_ok=True)
+        id_file.write_text(self.id)
+
+    def scalars(self, step: int, values: dict[str, float]) -> None:
+        self.run.log({**values, "step": step})
+
+    def media(self, step: int, media: Media) -> None:
+        import wandb
+
+        shown = {f"val/{name}": wandb.Histogram(values) for name, values in media.histograms.items() if values}
+        if media.sounds:
+            shown["val/sounds"] = [wandb.Audio(str(file), caption=name) for name, file in media.sounds.items()]
+        if media.pictures:
+            shown["val/pictures"] = [wandb.Image(str(file), caption=name) for name, file in media.pictures.items()]
+        if shown:
+            self.run.log({**shown, "step": step})
+
+    def close(self) -> None:
+        self.run.finish()
+
+
+class TensorBoard:
+    """Event files in ``tensorboard/``, by Accelerate's tracker; those of a killed process are cut at ``step``."""
+
+    def __init__(self, run: RunDirectory, step: int):
+        from accelerate.tracking import TensorBoardTracker
+
+        self.tracker = TensorBoardTracker("tensorboard", run.path, purge_step=step + 1)
+        self.tracker.start()
+
+    def scalars(self, step: int, values: dict[str, float]) -> None:
+        self.tracker.log(values, step)
+
+    def media(self, step: int, media: Media) -> None:
+        import cv2
+        import numpy as np
+        import soundfile
+
+        writer = self.tracker.writer
+        for name, file in media.sounds.items():
+            samples, rate = soundfile.read(file, dtype="float32")
+            writer.add_audio(f"val/sounds/{name}", samples[None], step, rate)
+        for name, file in media.pictures.items():
+            picture = cv2.imread(str(file))[..., ::-1]
+            writer.add_image(f"val/pictures/{name}", np.ascontiguousarray(picture), step, dataformats="HWC")
+        for name, values in media.histograms.items():
+            if values:
+                writer.add_histogram(f"val/{name}", np.array(values), step)
+
+    def close(self) -> None:
+        self.tracker.finish()

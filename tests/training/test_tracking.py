@@ -1,34 +1,35 @@
 """metrics.jsonl is the truth: cut back on resuming, and replayed into each new offline segment of W&B."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
+from conftest import ROOT
 
 from slts.config import compose
 from slts.training import tracking
 from slts.training.run_directory import RunDirectory
 
 
-class Segment:
-    """What slts uses of a wandb run."""
-
-    id = "abc"
-
-    def __init__(self):
-        self.rows = []
-
-    def log(self, row):
-        self.rows.append(row)
-
-
 @pytest.fixture
 def run(tmp_path):
+    (tmp_path / "corpus.json").write_text('{"name": "toy"}')
     log = tracking.MetricsLog(tmp_path / "metrics.jsonl", 0)
     for step in (1, 2, 3):
         log.write(step, {"loss": step / 10, "rate": 1.0})
     log.stream.write('{"step": 4, "na')
     log.stream.close()
     return RunDirectory(tmp_path)
+
+
+def config(*overrides: str):
+    return compose("train", ["data=x", "name=y", *overrides])[0]
 
 
 def rows(run) -> list[tuple]:
@@ -38,45 +39,102 @@ def rows(run) -> list[tuple]:
 def test_the_log_is_cut_back_to_the_restored_step(run):
     log = tracking.MetricsLog(run.metrics, 2)
     assert rows(run) == [(1, "loss", 0.1), (1, "rate", 1.0), (2, "loss", 0.2), (2, "rate", 1.0)]
+    assert list(log.restored()) == [(1, {"loss": 0.1, "rate": 1.0}), (2, {"loss": 0.2, "rate": 1.0})]
     log.write(3, {"loss": 9.0})
     assert rows(run)[-1] == (3, "loss", 9.0)
 
 
-def test_a_new_offline_segment_holds_the_whole_curve(run, monkeypatch):
-    segment = Segment()
-    monkeypatch.setattr(tracking, "_start_wandb", lambda *_: segment)
-    config, _ = compose("train", ["data=x", "name=y"])
-    tracker = tracking.Tracking(config, run, 2, "abc")
-    tracker.scalars(3, {"loss": 0.5})
-    assert segment.rows == [
-        {"loss": 0.1, "rate": 1.0, "step": 1},
-        {"loss": 0.2, "rate": 1.0, "step": 2},
-        {"loss": 0.5, "step": 3},
-    ]
-
-
-def test_an_online_run_is_not_logged_twice(run, monkeypatch):
-    segment = Segment()
-    monkeypatch.setattr(tracking, "_start_wandb", lambda *_: segment)
-    config, _ = compose("train", ["data=x", "name=y", "tracking.mode=online"])
-    tracking.Tracking(config, run, 2, "abc")
-    assert segment.rows == []
-
-
-def test_tensorboard_gets_scalars(run):
-    config, _ = compose("train", ["data=x", "name=y", "tracking=tensorboard"])
-    tracker = tracking.Tracking(config, run, 3, None)
-    tracker.scalars(4, {"loss": 0.5})
-    tracker.media(4, {}, {}, {"offset": [1.0, 2.0]})
+def train_from(folder: Path, step: int, until: int) -> None:
+    """What a training process does: media every fourth step. It dies on SIGKILL after the last unless that is 12."""
+    tracker = tracking.Tracking(config("seed=7", "name=toy"), RunDirectory(folder), step, None)
+    for now in range(step + 1, until + 1):
+        tracker.scalars(now, {"loss": 1 / now, "rate": 0.5})
+        if now % 4 == 0:
+            samples = folder / "samples" / f"step-{now:08d}"
+            samples.mkdir(parents=True, exist_ok=True)
+            soundfile.write(samples / "clip.wav", np.zeros(1600), 16000)
+            tracker.media(now, {"clip": samples / "clip.wav"}, {}, {"offset_ms": [-10.0, 20.0]})
+    if until < 12:
+        os.kill(os.getpid(), signal.SIGKILL)
     tracker.close()
-    assert list((run.path / "tensorboard").glob("events*"))
+
+
+def records(segment: Path) -> list[dict]:
+    """A segment as W&B's own reader prints it."""
+    read = subprocess.run(
+        [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(segment)], capture_output=True, text=True
+    )
+    assert read.returncode == 0, read.stderr
+    return [json.loads(line) for line in read.stdout.splitlines()]
+
+
+def test_a_run_killed_twice_leaves_one_gapless_curve(tmp_path):
+    (tmp_path / "corpus.json").write_text('{"name": "toy"}')
+    for step, until in ((0, 7), (4, 9), (8, 12)):
+        code = f"from test_tracking import *; train_from(Path({str(tmp_path)!r}), {step}, {until})"
+        paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests", Path(__file__).parent)))
+        done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths}, check=False)
+        assert done.returncode == (0 if until == 12 else -signal.SIGKILL)
+    segments = sorted((tmp_path / "wandb").rglob("offline-run-*"))
+    assert len(segments) == 3 and len({s.name.rsplit("-", 1)[1] for s in segments}) == 1
+    [segment] = (tmp_path / "wandb").glob("offline-run-*")
+    assert {s.parent.name for s in segments if s != segment} == {"replaced"}
+    found = records(segment)
+    history = [row["history"]["item"] for row in found if row["type"] == "history"]
+    curve = [(item["step"], item["loss"]) for item in history if "loss" in item]
+    assert curve == [(step, 1 / step) for step in range(1, 13)]
+    shown = [item for item in history if "val/sounds._type" in item]
+    assert [item["step"] for item in shown] == [4, 8, 12]
+    for item in shown:
+        assert (segment / "files" / item["val/sounds.audio"][0]["path"]).exists()
+        assert sum(item["val/offset_ms.values"]) == 2
+    [described] = [row["run"] for row in found if row["type"] == "run"]
+    assert described["run_id"] == segment.name.rsplit("-", 1)[1]
+    assert (described["run_group"], described["job_type"]) == ("toy", "paper")
+    assert set(described["tags"]) == {"slts", "paper", "toy", "seed-7"}
+    assert "resumed" not in described
+
+
+def test_an_online_run_is_continued_and_not_logged_again(run, monkeypatch):
+    import wandb
+
+    class Online:
+        """What slts uses of a W&B run."""
+
+        id, logged = "abc", []
+
+        def log(self, row):
+            self.logged.append(row)
+
+        def define_metric(self, *_, **__):
+            pass
+
+    given = {}
+    monkeypatch.setattr(wandb, "init", lambda **settings: given.update(settings) or Online())
+    for _ in range(2):
+        tracking.Tracking(config("tracking.mode=online", "tracking.group=study"), run, 2, None)
+    assert Online.logged == []
+    assert (given["id"], given["resume"], given["group"]) == ("abc", "allow", "study")
+
+
+def test_tensorboard_gets_scalars_and_sounds_once(run):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for restored in (3, 4):
+        tracker = tracking.Tracking(config("tracking=tensorboard"), run, restored, None)
+        for step in range(restored + 1, 7):
+            tracker.scalars(step, {"loss": float(step)})
+        tracker.media(4, {}, {}, {"offset": [1.0, 2.0]})
+        tracker.close()
+    events = EventAccumulator(str(run.path / "tensorboard")).Reload()
+    assert [(e.step, e.value) for e in events.Scalars("loss")] == [(4, 4.0), (5, 5.0), (6, 6.0)]
+    assert events.Tags()["histograms"] == ["val/offset"]
 
 
 def test_none_writes_only_the_log(run):
-    config, _ = compose("train", ["data=x", "name=y", "tracking=none"])
-    tracker = tracking.Tracking(config, run, 3, None)
+    tracker = tracking.Tracking(config("tracking=none"), run, 3, None)
     tracker.scalars(4, {"loss": 0.5})
     tracker.media(4, {}, {}, {})
     tracker.close()
     assert rows(run)[-1] == (4, "loss", 0.5)
-    assert tracker.wandb is None and tracker.tensorboard is None
+    assert tracker.dashboard is None and tracker.id is None
