@@ -54,6 +54,7 @@ def utterances(config) -> list[Utterance]:
             text=row["text"] or None,
             source=row["file"],
             load=partial(read_clip, root / row["file"], fps=config.fps),
+            video=root / row["file"],
         )
         for row in rows
     ]

@@ -14,14 +14,37 @@ from slts.errors import UserError
 
 LAYOUTS = (
     ("{speaker}/*.mpg", None),
+    ("{speaker}/{speaker}/*.mpg", None),
+    ("{speaker}.mpg_vcd/*.mpg", None),
+    ("{speaker}.mpg_vcd/{speaker}/*.mpg", None),
     ("{speaker}/video/mpg_6000/*.mpg", None),
+    ("{speaker}/video/mpg_vcd/*.mpg", None),
+    ("{speaker}/video/{speaker}/*.mpg", None),
     ("{speaker}/video/*.mpg", None),
     ("{speaker}/video/*.mp4", "{speaker}/audio/{stem}.flac"),
     ("{speaker}/video/*.mp4", "{speaker}/audio/{stem}.wav"),
+    ("{speaker}/video/*.mp4", None),
     ("{speaker}/*.mp4", None),
+    ("video/{speaker}/*.mpg", None),
+    ("videos/{speaker}/*.mpg", None),
+    ("video_mpg/{speaker}/*.mpg", None),
+    ("video/{speaker}/*.mp4", "audio/{speaker}/{stem}.wav"),
+    ("video/{speaker}/*.mp4", None),
+    ("videos/{speaker}/*.mp4", None),
 )
 """Where the videos of a speaker lie, and their audio where it is a file of its own; the first that has files counts."""
-ALIGNMENTS = ("align/{speaker}/{stem}.align", "{speaker}/align/{stem}.align", "{speaker}/video/align/{stem}.align")
+ALIGNMENTS = tuple(
+    place
+    for name in ("align", "alignments", "aligns")
+    for place in (
+        f"{name}/{{speaker}}/{{stem}}.align",
+        f"{name}/{{speaker}}/align/{{stem}}.align",
+        f"{{speaker}}/{name}/{{stem}}.align",
+        f"{{speaker}}/video/{name}/{{stem}}.align",
+    )
+)
+SPEAKERS = tuple(f"s{number}" for number in range(1, 35))
+"""Of s21 there is no video."""
 UNITS = 25000
 """Alignment units a second: 1000 are one 25 fps frame."""
 SHORTEST = 2.5
@@ -46,11 +69,11 @@ def utterances(config) -> list[Utterance]:
         raise UserError(f"root={config.root}: no such folder; root must be the folder that holds s1, s2, ... of GRID")
     root = Path(config.root)
     found = []
-    for speaker in _speakers(root, config.speakers):
+    for speaker in _speakers(config.speakers):
         videos = _videos(root, speaker)
         if not videos:
             if config.speakers:
-                raise UserError(f"speakers: no videos of {speaker} in {root / speaker}; take it off the list")
+                raise UserError(f"speakers: no videos of {speaker} in {root}; take it off the list")
             continue
         lists = _read_lists(Path(config.lists) if config.lists else root, speaker)
         splits = lists or seeded_split(list(videos), speaker, config.seed)
@@ -65,11 +88,10 @@ def utterances(config) -> list[Utterance]:
     return sorted(found, key=lambda utterance: (SPLITS.index(utterance.split), _natural(utterance.key)))
 
 
-def _speakers(root: Path, chosen) -> list[str]:
+def _speakers(chosen) -> list[str]:
     if chosen:
         return [chosen] if isinstance(chosen, str) else [str(speaker) for speaker in chosen]
-    names = [path.name for path in root.iterdir() if path.is_dir() and re.fullmatch(r"s\d+", path.name)]
-    return sorted(names, key=_natural)
+    return list(SPEAKERS)
 
 
 def _natural(name: str) -> list:

@@ -9,7 +9,7 @@ from rich.progress import track
 
 from slts.audio import SAMPLE_RATE
 from slts.data.clip import Clip, Reject
-from slts.data.faces import crop
+from slts.data.faces import FaceCrop, crop
 from slts.data.loader import Batch, evaluation_loader, fit_picture
 from slts.data.media import VIDEO_SUFFIXES, read_clip, read_picture
 from slts.data.shards import read_corpus_json
@@ -99,7 +99,7 @@ def _row(key: str, estimate, i: int) -> dict:
 def _face(run: TrainedRun, clip: Clip, detector: str | None) -> np.ndarray:
     """(T, size, size, 3) uint8, cropped with the settings recorded in corpus.json."""
     prepared = run.corpus["config"]
-    return crop(clip.frames, detector or prepared["faces"], prepared["region"], prepared["size"])[0]
+    return crop(clip.frames, clip.fps, FaceCrop.of({**prepared, "faces": detector or prepared["faces"]}))[0]
 
 
 def _batch(run: TrainedRun, frames: np.ndarray, fps: float, speaker: int, audio: np.ndarray | None = None) -> Batch:

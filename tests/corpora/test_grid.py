@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from slts.corpora import load_corpus
+from slts.corpora.grid_grammar import stem
 from slts.data.clip import Reject
 from slts.errors import UserError
 
@@ -25,26 +26,52 @@ def touch(*paths: Path) -> None:
 @pytest.mark.parametrize(
     ("video", "audio"),
     [
-        ("{}.mpg", None),
-        ("video/mpg_6000/{}.mpg", None),
-        ("video/{}.mp4", "audio/{}.flac"),
-        ("video/{}.mp4", "audio/{}.wav"),
+        ("{0}/{1}.mpg", None),
+        ("{0}/{0}/{1}.mpg", None),
+        ("{0}.mpg_vcd/{0}/{1}.mpg", None),
+        ("{0}/video/mpg_6000/{1}.mpg", None),
+        ("{0}/video/{1}.mpg", None),
+        ("{0}/video/{1}.mp4", "{0}/audio/{1}.flac"),
+        ("{0}/video/{1}.mp4", "{0}/audio/{1}.wav"),
+        ("{0}/video/{1}.mp4", None),
+        ("video/{0}/{1}.mpg", None),
+        ("video_mpg/{0}/{1}.mpg", None),
+        ("video/{0}/{1}.mp4", "audio/{0}/{1}.wav"),
     ],
 )
 def test_layouts(tmp_path, video, audio):
     for speaker in ("s2", "s10"):
-        touch(*(tmp_path / speaker / video.format(stem) for stem in STEMS))
+        touch(*(tmp_path / video.format(speaker, stem) for stem in STEMS))
         if audio:
-            touch(*(tmp_path / speaker / audio.format(stem) for stem in STEMS))
+            touch(*(tmp_path / audio.format(speaker, stem) for stem in STEMS))
     touch(tmp_path / "notes" / "bbaf2n.mpg")
     found = read(tmp_path)
     assert {u.key for u in found} == {f"{speaker}_{stem}" for speaker in ("s2", "s10") for stem in STEMS}
     assert [u.split for u in found] == ["train"] * 88 + ["val"] * 4 + ["test"] * 4
     assert [u.speaker for u in found if u.split == "val"] == sorted(["s2", "s10"] * 2, key=lambda s: int(s[1:]))
     first = found[0]
-    assert first.source == f"{first.speaker}/{video.format(first.key.partition('_')[2])}"
+    stem = first.key.partition("_")[2]
+    assert first.source == video.format(first.speaker, stem)
     sound = first.load.args[1][1]
-    assert sound == (tmp_path / first.speaker / audio.format(first.key.partition("_")[2]) if audio else None)
+    assert sound == (tmp_path / audio.format(first.speaker, stem) if audio else None)
+
+
+@pytest.mark.parametrize(
+    "place", ["align/{0}/{1}", "alignments/{0}/{1}", "aligns/{0}/align/{1}", "{0}/align/{1}", "{0}/video/align/{1}"]
+)
+def test_alignments_are_found(tmp_path, place):
+    touch(tmp_path / "s1" / "bbaf2n.mpg", tmp_path / f"{place.format('s1', 'bbaf2n')}.align")
+    (utterance,) = read(tmp_path)
+    assert utterance.load.args[2].exists()
+
+
+def test_the_split_of_the_paper_has_its_counts(tmp_path):
+    for speaker in ("s1", "s2", "s4", "s29"):
+        (tmp_path / speaker).mkdir()
+        for number in range(0, 64000, 64):
+            (tmp_path / speaker / f"{stem(number)}.mpg").touch()
+    splits = [u.split for u in read(tmp_path)]
+    assert [splits.count(split) for split in ("train", "val", "test")] == [3600, 200, 200]
 
 
 def test_sentences_come_from_the_names(tmp_path):
