@@ -144,7 +144,9 @@ class WandB:
     def media(self, step: int, media: Media) -> None:
         import wandb
 
-        shown = {f"val/{name}": wandb.Histogram(values) for name, values in media.histograms.items() if values}
+        shown = {
+            f"val/histogram/{name}": wandb.Histogram(values) for name, values in media.histograms.items() if values
+        }
         if media.sounds:
             shown["val/sounds"] = [wandb.Audio(str(file), caption=name) for name, file in media.sounds.items()]
         if media.pictures:
@@ -182,7 +184,7 @@ class TensorBoard:
             writer.add_image(f"val/pictures/{name}", np.ascontiguousarray(picture), step, dataformats="HWC")
         for name, values in media.histograms.items():
             if values:
-                writer.add_histogram(f"val/{name}", np.array(values), step)
+                writer.add_histogram(f"val/histogram/{name}", np.array(values), step)
 
     def close(self) -> None:
         self.tracker.finish()

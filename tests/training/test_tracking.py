@@ -87,7 +87,7 @@ def test_a_run_killed_twice_leaves_one_gapless_curve(tmp_path):
     assert [item["step"] for item in shown] == [4, 8, 12]
     for item in shown:
         assert (segment / "files" / item["val/sounds.audio"][0]["path"]).exists()
-        assert sum(item["val/offset_ms.values"]) == 2
+        assert sum(item["val/histogram/offset_ms.values"]) == 2
     [described] = [row["run"] for row in found if row["type"] == "run"]
     assert described["run_id"] == segment.name.rsplit("-", 1)[1]
     assert (described["run_group"], described["job_type"]) == ("toy", "paper")
@@ -128,7 +128,7 @@ def test_tensorboard_gets_scalars_and_sounds_once(run):
         tracker.close()
     events = EventAccumulator(str(run.path / "tensorboard")).Reload()
     assert [(e.step, e.value) for e in events.Scalars("loss")] == [(4, 4.0), (5, 5.0), (6, 6.0)]
-    assert events.Tags()["histograms"] == ["val/offset"]
+    assert events.Tags()["histograms"] == ["val/histogram/offset"]
 
 
 def test_none_writes_only_the_log(run):
