@@ -33,7 +33,7 @@ def validate(config, corpus: dict, run: RunDirectory, accelerator, task: torch.n
         dataset, config.batch_size, config.validate_clips, accelerator.process_index, accelerator.num_processes
     )
     clips = list(generate_clips(task, batches, accelerator.device))
-    rows = score_pairs([(c.reference, c.generated) for c in clips], workers=1, metrics=("stoi", "a_stoi", "a_estoi"))
+    rows = score_pairs([(c.reference, c.generated) for c in clips], metrics=("stoi", "a_stoi", "a_estoi"))
     table = gather_object([{**row, **_offsets(clip)} for row, clip in zip(rows, clips, strict=True)])
     if not accelerator.is_main_process:
         return Validation(None, {})

@@ -1,39 +1,48 @@
 """How well generated speech matches its reference, and how well predicted offsets match true ones.
 
-Every metric takes mono audio at 16 kHz in [-1, 1] as arrays (N,) and returns a float. Where a metric has no value it
-raises Undefined with the reason; no metric returns a stand-in number.
+One function a metric, arrays in, floats out. Audio is mono at 16 kHz in [-1, 1], arrays (N,). Where a metric has no
+value it raises Undefined with the reason; no metric returns a stand-in number.
+
+| function | of | gives |
+|---|---|---|
+| ``stoi``, ``estoi`` | reference, generated of equal length | intelligibility, about 0 to 1 |
+| ``pesq`` | the same, ``mode`` nb, nb8k or wb | MOS-LQO, about 1 to 4.55 (wb 4.64) |
+| ``mcd`` | the same | the paper's cepstral distance, 0 is identity |
+| ``mcd_db`` | the same | mel-cepstral distortion c1 ... c24 in decibels |
+| ``frontend_offset``, ``refined_offset`` | reference, generated | lag of the generated audio in ms, late is positive |
+| ``overlap`` | reference, generated, lag in ms | both cut to what they share: aligned scores are scores of these |
+| ``score_pair``, ``score_pairs`` | one pair, many | every metric by name, plain and aligned, with reasons for None |
+| ``summarise`` | rows of score_pairs | means, 95 % intervals, failures |
+| ``offset_agreement`` | offsets in ms | R2, bias, mean absolute error, share within 10 ms |
+| ``opinion_score`` | ratings | mean and half-width of its 95 % t interval |
+
+Word error rates are in ``slts.metrics.words``.
 """
 
-import numpy as np
+from slts.metrics.alignment import frontend_offset, overlap, refined_offset
+from slts.metrics.cepstral import mcd, mcd_db
+from slts.metrics.excerpt import Undefined
+from slts.metrics.intelligibility import estoi, stoi
+from slts.metrics.offsets import offset_agreement
+from slts.metrics.opinion import opinion_score
+from slts.metrics.quality import pesq
+from slts.metrics.scoring import METRICS, score_pair, score_pairs
+from slts.metrics.summary import summarise
 
-SILENCE = 1 / 32768
-"""Audio that never exceeds one step of 16-bit PCM is silent."""
-
-
-class Undefined(ValueError):
-    """The metric has no value for this input; the message is the reason.
-
-    Messages name no sizes, so that equal reasons can be counted.
-    """
-
-
-def check_audio(audio: np.ndarray, name: str) -> None:
-    """Raise Undefined if audio is not (N,), empty, not finite or silent; ``name`` says whose audio it is."""
-    if audio.ndim != 1:
-        raise Undefined(f"{name} audio is not mono")
-    if audio.size == 0:
-        raise Undefined(f"{name} audio is empty")
-    # min and max propagate NaN and need no temporary array.
-    low, high = float(audio.min()), float(audio.max())
-    if not np.isfinite(low + high):
-        raise Undefined(f"{name} audio is not finite")
-    if max(-low, high) <= SILENCE:
-        raise Undefined(f"{name} audio is silent")
-
-
-def check_pair(reference: np.ndarray, generated: np.ndarray) -> None:
-    """check_audio for both, and equal lengths."""
-    check_audio(reference, "reference")
-    check_audio(generated, "generated")
-    if len(reference) != len(generated):
-        raise Undefined("lengths differ")
+__all__ = [
+    "METRICS",
+    "Undefined",
+    "estoi",
+    "frontend_offset",
+    "mcd",
+    "mcd_db",
+    "offset_agreement",
+    "opinion_score",
+    "overlap",
+    "pesq",
+    "refined_offset",
+    "score_pair",
+    "score_pairs",
+    "stoi",
+    "summarise",
+]

@@ -8,6 +8,8 @@ Scoring uses the overlap alone. Filling the gap that a shift opens with zeros wo
 which misleads the search and lowers every metric by an amount that depends on the shift.
 """
 
+from typing import TypeVar
+
 import numpy as np
 import torch
 from scipy.fft import next_fast_len
@@ -15,8 +17,9 @@ from torch import Tensor
 
 from slts.audio import SAMPLE_RATE
 from slts.audio.mel import BANDS, MEL_RATE, log_mel
-from slts.metrics import Undefined, check_audio
+from slts.metrics.excerpt import Excerpt, LocalAnalysis, Undefined, checked_pair
 
+Audio = TypeVar("Audio", np.ndarray, Excerpt)
 FRAME_MS = 1000 // MEL_RATE
 LARGEST_SHIFT = 30
 """Frames of 10 ms either way."""
@@ -24,9 +27,17 @@ SHORTEST = 2 * LARGEST_SHIFT
 """Mel frames (0.6 s) that both signals need, so that every shift is judged on at least 0.3 s."""
 
 
-def _standardised(audio: Tensor) -> Tensor:
-    """Log-mel (B, 80, T), each frame with mean 0 and variance 1 over bands; a silent frame is all zeros."""
-    mel = log_mel(audio).transpose(1, 2).contiguous()
+@torch.inference_mode()
+def _log_mel(audio: np.ndarray) -> np.ndarray:
+    return log_mel(torch.from_numpy(np.asarray(audio, np.float32))[None])[0].numpy()
+
+
+LOG_MEL = LocalAnalysis(_log_mel, per_step=1, edge=2)
+
+
+def _standardised(mel: Tensor) -> Tensor:
+    """Log-mel (B, T, 80) to (B, 80, T), each frame with mean 0 and variance 1; a silent frame is all zeros."""
+    mel = mel.transpose(1, 2).contiguous()
     mel = mel - mel.mean(1, keepdim=True)
     return mel / mel.square().mean(1, keepdim=True).sqrt().clamp_min(1e-4)
 
@@ -34,8 +45,8 @@ def _standardised(audio: Tensor) -> Tensor:
 def lag_errors(reference: Tensor, generated: Tensor) -> Tensor:
     """Mean squared error (B, 61) over the overlap for lags of the generated audio of -300, -290, ... 300 ms.
 
-    reference (B, N), generated (B, N'): 16 kHz, lengths may differ. Frame i of the reference meets frame i + lag of the
-    generated audio. Raises Undefined if either has less than 60 mel frames (0.6 s).
+    reference (B, T, 80), generated (B, T', 80): log-mels, lengths may differ. Frame i of the reference meets frame
+    i + lag of the generated audio. Raises Undefined if either has less than 60 frames (0.6 s).
     """
     a, b = _standardised(reference), _standardised(generated)
     frames_a, frames_b = a.shape[2], b.shape[2]
@@ -78,18 +89,27 @@ def refined_offset_ms(errors: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def offsets_ms(reference: np.ndarray, generated: np.ndarray) -> tuple[float, float]:
-    """(frontend, refined) offset of one pair (N,), (N',) at 16 kHz.
+def offsets_ms(reference: np.ndarray | Excerpt, generated: np.ndarray | Excerpt) -> tuple[float, float]:
+    """(frontend, refined) offset of one pair (N,), (N',) at 16 kHz, in milliseconds; see the two below.
 
     Raises Undefined if either is under 0.6 s, silent or not finite.
     """
-    check_audio(reference, "reference")
-    check_audio(generated, "generated")
-    errors = lag_errors(*(torch.from_numpy(np.asarray(audio, np.float32))[None] for audio in (reference, generated)))
+    pair = checked_pair(reference, generated, equal_lengths=False)
+    errors = lag_errors(*(torch.from_numpy(side.analysis(LOG_MEL))[None] for side in pair))
     return frontend_offset_ms(errors).item(), refined_offset_ms(errors).item()
 
 
-def overlap(reference: np.ndarray, generated: np.ndarray, offset_ms: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+def frontend_offset(reference: np.ndarray, generated: np.ndarray) -> float:
+    """The paper's o_f of one pair: milliseconds, a multiple of 10 in -300 ... 300; see offsets_ms."""
+    return offsets_ms(reference, generated)[0]
+
+
+def refined_offset(reference: np.ndarray, generated: np.ndarray) -> float:
+    """o_f of one pair in milliseconds, between the multiples of 10; see offsets_ms and refined_offset_ms."""
+    return offsets_ms(reference, generated)[1]
+
+
+def overlap(reference: Audio, generated: Audio, offset_ms: float = 0.0) -> tuple[Audio, Audio]:
     """The stretch that both have once the generated audio's lag is taken out: two views of equal length, maybe empty.
 
     Offset 0 cuts both to the shorter. The lag is rounded to a sample of 62.5 us.

@@ -6,6 +6,7 @@ import torch
 from slts.audio.stoi import (
     FRAME,
     HOP,
+    RATE,
     SEGMENT,
     band_envelopes,
     envelope_correlation,
@@ -14,12 +15,20 @@ from slts.audio.stoi import (
     to_10_khz,
     windowed_frames,
 )
-from slts.metrics import Undefined, check_pair
+from slts.metrics.excerpt import Excerpt, LocalAnalysis, Undefined, checked_pair
 
 DYNAMIC_RANGE_DB = 40
 """Frames this far below the loudest frame of the reference are silent."""
 FLOOR = 1e-100
 """Only keeps divisions by zero away: double precision needs no more."""
+
+
+@torch.inference_mode()
+def _at_10_khz(audio: np.ndarray) -> np.ndarray:
+    return to_10_khz(torch.from_numpy(audio.astype(np.float64))[None])[0].numpy()
+
+
+AT_10_KHZ = LocalAnalysis(_at_10_khz, per_step=RATE // 100, edge=1)
 
 
 def _without_silence(both: torch.Tensor) -> torch.Tensor:
@@ -32,15 +41,14 @@ def _without_silence(both: torch.Tensor) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def stoi_estoi(reference: np.ndarray, generated: np.ndarray) -> tuple[float, float]:
+def stoi_estoi(reference: np.ndarray | Excerpt, generated: np.ndarray | Excerpt) -> tuple[float, float]:
     """STOI and ESTOI from one transform, each about 0 to 1. Arrays (N,) at 16 kHz of equal length.
 
     Raises Undefined if less than 30 frames of 12.8 ms carry speech (where pystoi returns 1e-5), or if either is empty,
     silent or not finite.
     """
-    check_pair(reference, generated)
-    both = torch.from_numpy(np.stack([reference, generated]).astype(np.float64, copy=False))
-    both = _without_silence(to_10_khz(both))
+    both = np.stack([side.analysis(AT_10_KHZ) for side in checked_pair(reference, generated)])
+    both = _without_silence(torch.from_numpy(both))
     speech_frames = max(both.shape[1] // HOP - 2, 0)
     if speech_frames < SEGMENT:
         raise Undefined(f"under {SEGMENT} frames of speech for STOI")

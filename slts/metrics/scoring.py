@@ -1,29 +1,36 @@
-"""Plain and time-aligned scores of one pair of audio or of many over a process pool, and their summary."""
+"""Plain and time-aligned scores of one pair of audio or of many over a process pool."""
 
 import functools
 import multiprocessing
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
 import numpy as np
 import torch
-from scipy.stats import bootstrap
 
-from slts.metrics import Undefined, check_audio
 from slts.metrics.alignment import offsets_ms, overlap
-from slts.metrics.cepstral import mcd
+from slts.metrics.cepstral import mcd, mcd_db
+from slts.metrics.excerpt import Excerpt, Undefined, checked_pair
 from slts.metrics.intelligibility import stoi_estoi
 from slts.metrics.quality import pesq
 
-COMPARISONS: dict[tuple[str, ...], Callable] = {("stoi", "estoi"): stoi_estoi, ("pesq",): pesq, ("mcd",): mcd}
+COMPARISONS: dict[tuple[str, ...], Callable] = {
+    ("stoi", "estoi"): stoi_estoi,
+    ("pesq",): pesq,
+    ("mcd",): mcd,
+    ("mcd_db",): mcd_db,
+}
 """What is computed on a pair of equal length: the names of the values and the function that gives them."""
 PLAIN = tuple(name for names in COMPARISONS for name in names)
 ALIGNED = tuple(f"a_{name}" for name in PLAIN)
 """The same values on the overlap after the frontend's offset has been taken out."""
 OFFSETS = ("frontend_offset_ms", "refined_offset_ms")
 METRICS = PLAIN + ALIGNED + OFFSETS
+"""Every name that can be asked for."""
+USUAL = tuple(name for name in METRICS if not name.endswith("mcd_db"))
+"""What is computed unless something else is asked for: the paper's metrics and the refined offset."""
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -37,7 +44,7 @@ def _attempt(compute: Callable, names: Sequence[str], *arguments) -> dict[str, f
     return dict(zip(names, values if isinstance(values, tuple) else (values,), strict=True))
 
 
-def _compare(pair: Pair, wanted: set[str], pesq_mode: str) -> dict[str, float | Undefined]:
+def _compare(pair: tuple[Excerpt, Excerpt], wanted: set[str], pesq_mode: str) -> dict[str, float | Undefined]:
     """The wanted plain values of a pair of equal length."""
     outcome: dict[str, float | Undefined] = {}
     for names, compute in COMPARISONS.items():
@@ -48,19 +55,18 @@ def _compare(pair: Pair, wanted: set[str], pesq_mode: str) -> dict[str, float | 
 
 
 def score_pair(
-    reference: np.ndarray, generated: np.ndarray, metrics: Sequence[str] = METRICS, pesq_mode: str = "nb"
+    reference: np.ndarray, generated: np.ndarray, metrics: Sequence[str] = USUAL, pesq_mode: str = "nb"
 ) -> dict:
     """All chosen metrics of one pair of mono audio (N,), (N',) at 16 kHz in [-1, 1].
 
     Returns {metric: float or None, ..., "reasons": {metric: why it is None}}. The plain metrics start both signals
     together and cut them to the shorter; the aligned ones (a_...) do so after removing the frontend's offset of the
-    generated audio, on the overlap alone. STOI and ESTOI are about 0 to 1, PESQ 1 to 4.55 (4.64 wide band), MCD is a
-    distance, offsets are milliseconds, positive when the generated audio is late.
+    generated audio, on the overlap alone. STOI and ESTOI are about 0 to 1, PESQ 1 to 4.55 (4.64 wide band), mcd is a
+    distance, mcd_db decibels, offsets are milliseconds, positive when the generated audio is late.
     """
     _check_names(metrics)
     try:
-        check_audio(reference, "reference")
-        check_audio(generated, "generated")
+        reference, generated = checked_pair(reference, generated, equal_lengths=False)
     except Undefined as reason:
         return _without_values(metrics, reason)
     plain, aligned = ({name for name in PLAIN if prefix + name in metrics} for prefix in ("", "a_"))
@@ -86,7 +92,7 @@ def score_pair(
 def score_pairs(
     pairs: Iterable[Pair | Callable[[], Pair]],
     workers: int = 0,
-    metrics: Sequence[str] = METRICS,
+    metrics: Sequence[str] = USUAL,
     pesq_mode: str = "nb",
     progress: Callable[[Iterator[dict]], Iterable[dict]] = iter,
 ) -> list[dict]:
@@ -95,20 +101,69 @@ def score_pairs(
     Args:
         pairs: each a tuple (reference, generated), or a picklable function without arguments that returns one. Such a
             function runs in the worker and may raise Undefined, which then is the reason of every metric.
-        workers: processes; 0 or 1 scores in this one. Scripts that ask for more need an ``if __name__ == "__main__"``.
+        workers: processes; 0 scores in this one, where a crash of PESQ's C code takes everything down. With 1 or more
+            the pair that crashed gets no value, the reason says so, and the rest is scored. Scripts that ask for
+            processes need an ``if __name__ == "__main__"``.
         metrics, pesq_mode: as in score_pair.
         progress: wraps the iterator over finished rows, for a progress bar.
     """
     _check_names(metrics)
     score = functools.partial(_score_item, metrics=tuple(metrics), pesq_mode=pesq_mode)
-    if workers <= 1:
-        with _one_torch_thread():
-            return list(progress(map(score, pairs)))
+    if workers:
+        return list(progress(_scored_in_pools(list(pairs), workers, tuple(metrics), score)))
+    with _one_torch_thread():
+        return list(progress(map(score, pairs)))
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
     # A fork of a process that runs CUDA or threads may hang; the fork server starts clean and imports only once.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["__main__", __name__])
-    with ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,)) as pool:
-        return list(progress(pool.map(score, pairs)))
+    return ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,))
+
+
+def _scored_in_pools(pairs: list, workers: int, metrics: tuple[str, ...], score: Callable) -> Iterator[dict]:
+    """Rows in the order of the pairs. A process that dies breaks its pool; the next one goes on with what is left."""
+    futures: dict[int, Future] = {}
+    at = 0
+    while at < len(pairs):
+        with _pool(min(workers, len(pairs) - at)) as pool:
+            try:
+                for index in range(at, len(pairs)):
+                    if index not in futures or isinstance(futures[index].exception(), BrokenProcessPool):
+                        futures[index] = pool.submit(score, pairs[index])
+                while at < len(pairs):
+                    row = futures.pop(at).result()
+                    at += 1
+                    yield row
+                return
+            except BrokenProcessPool:
+                pass
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        yield _row_alone(pairs[at], metrics, score)
+        at += 1
+
+
+def _row_alone(pair: Pair | Callable[[], Pair], metrics: tuple[str, ...], score: Callable) -> dict:
+    """The row of a pair that was at work, or next, when a process died: in processes of its own, at last without PESQ.
+
+    Raises BrokenProcessPool if processes cannot start at all.
+    """
+    without_pesq = tuple(name for name in metrics if name not in ("pesq", "a_pesq"))
+    for attempted, reason in ((metrics, ""), (without_pesq, "PESQ crashed")):
+        with _pool(1) as pool:
+            try:
+                row = pool.submit(functools.partial(score, metrics=attempted), pair).result()
+            except BrokenProcessPool:
+                continue
+        lost = {name: reason for name in metrics if name not in attempted}
+        ordered = {name: row.get(name) for name in metrics}
+        return ordered | {"reasons": {n: r for n in metrics if (r := (row["reasons"] | lost).get(n))}}
+    with _pool(1) as pool:
+        pool.submit(int).result()
+    return _without_values(metrics, Undefined("reading or scoring it crashed"))
 
 
 def _score_item(item: Pair | Callable[[], Pair], metrics: tuple[str, ...], pesq_mode: str) -> dict:
@@ -137,29 +192,3 @@ def _one_torch_thread() -> Iterator[None]:
 def _check_names(metrics: Sequence[str]) -> None:
     if unknown := sorted(set(metrics) - set(METRICS)):
         raise ValueError(f"unknown metric {', '.join(unknown)}; choose from {', '.join(METRICS)}")
-
-
-def summarise(rows: Sequence[dict], seed: int = 0) -> dict:
-    """Means over the pairs that have a value, with what is missing counted and named.
-
-    Returns clips (pairs given), failed (pairs that lack at least one metric), means {metric: float or None}, intervals
-    {metric: [low, high] or None}: 95 % percentile bootstrap of the mean over clips, None below two values; failures
-    {metric: count}, and reasons {reason: pairs it struck}.
-    """
-    names = [name for name in (rows[0] if rows else {}) if name != "reasons"]
-    values = {name: np.array([row[name] for row in rows if row[name] is not None]) for name in names}
-    return {
-        "clips": len(rows),
-        "failed": sum(bool(row["reasons"]) for row in rows),
-        "means": {name: float(v.mean()) if v.size else None for name, v in values.items()},
-        "intervals": {name: _interval(v, seed) for name, v in values.items()},
-        "failures": {name: len(rows) - v.size for name, v in values.items() if v.size < len(rows)},
-        "reasons": dict(Counter(reason for row in rows for reason in set(row["reasons"].values())).most_common()),
-    }
-
-
-def _interval(values: np.ndarray, seed: int) -> list[float] | None:
-    if values.size < 2:
-        return None
-    result = bootstrap((values,), np.mean, n_resamples=2000, batch=100, method="percentile", rng=seed)
-    return [float(bound) for bound in result.confidence_interval]

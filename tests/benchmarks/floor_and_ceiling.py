@@ -14,7 +14,7 @@ from slts.audio.griffin_lim import griffin_lim
 from slts.audio.mel import log_mel
 from slts.data.loader import ShardDataset
 from slts.data.shards import read_corpus_json
-from slts.metrics.scoring import score_pairs, summarise
+from slts.metrics import score_pairs, summarise
 
 
 def main(data: Path, split: str = "val") -> None:

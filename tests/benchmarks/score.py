@@ -24,13 +24,13 @@ sys.path[:0] = [str(Path(__file__).parents[1] / "metrics"), str(Path(__file__).p
 from metric_clips import GRID, decode, speech_like  # noqa: E402
 
 from slts.audio.mel import log_mel  # noqa: E402
-from slts.metrics.scoring import METRICS, score_pair, score_pairs  # noqa: E402
+from slts.metrics.scoring import USUAL, score_pair, score_pairs  # noqa: E402
 
 SETS = {
     "aligned, without PESQ": ("a_stoi", "a_estoi", "a_mcd", "frontend_offset_ms"),
     "aligned": ("a_stoi", "a_estoi", "a_mcd", "a_pesq", "frontend_offset_ms"),
     "plain and aligned, without PESQ": ("stoi", "estoi", "mcd", "a_stoi", "a_estoi", "a_mcd", "frontend_offset_ms"),
-    "plain and aligned": METRICS[:-1],
+    "plain and aligned": USUAL[:-1],
 }
 
 

@@ -2,14 +2,13 @@
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import soxr
+from conftest import slts
 from metric_clips import delayed, speech_like
 
 from slts.config import compose
@@ -49,13 +48,7 @@ def test_the_command_scores_what_it_can_and_names_the_rest(folders, tmp_path):
     reference, generated = folders
     out = tmp_path / "new" / "scores.csv"
     keys = f"reference={reference}", f"generated={generated}", f"out={out}", "workers=2"
-    done = subprocess.run(
-        [sys.executable, "-m", "slts.cli", "score", *keys, "metrics=[stoi,mcd,a_stoi,a_mcd,frontend_offset_ms]"],
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parents[2],
-    )
-    assert done.returncode == 0, done.stderr
+    done = slts("score", *keys, "metrics=[stoi,mcd,a_stoi,a_mcd,frontend_offset_ms]")
     rows = {row["stem"]: row for row in csv.DictReader(out.open())}
     assert sorted(rows) == sorted(
         ["copy", "damaged", "empty", "extra", "late", "nan", "no_partner", "s1/deep", "silent", "stereo48k"]
@@ -86,6 +79,87 @@ def test_the_command_scores_what_it_can_and_names_the_rest(folders, tmp_path):
     assert [file.name for file in out.parent.iterdir()] == ["scores.csv"]
 
 
+def test_values_where_defined_and_reasons_elsewhere(tmp_path):
+    """Rates, clipping, lengths seconds apart, too little speech: through the real command, every metric."""
+    reference, generated = tmp_path / "reference", tmp_path / "generated"
+    audio = speech_like(0)
+    late = delayed(audio, 320)
+    sides = {
+        "clipped": (audio, np.clip(20 * audio, -1, 1), 16000),
+        "at_8k": (audio, soxr.resample(late, 16000, 8000), 8000),
+        "at_48k_stereo": (audio, np.stack([soxr.resample(late, 16000, 48000)] * 2, 1), 48000),
+        "seconds_longer": (audio[:24000], np.concatenate([audio, audio]), 16000),
+        "half_a_second": (audio[20000:29500], audio[20000:29500], 16000),
+        "few_stoi_frames": (audio[20000:26000], audio[20000:26000], 16000),
+        "click": (np.eye(1, 16000, 200)[0] * 0.5, np.eye(1, 16000, 200)[0] * 0.5, 16000),
+        "reference_silent": (audio * 0, audio, 16000),
+    }
+    for stem, (first, second, rate) in sides.items():
+        write(reference / f"{stem}.wav", first, subtype="FLOAT")
+        write(generated / f"{stem}.wav", second, rate, subtype="FLOAT")
+    out = tmp_path / "scores.csv"
+    keys = f"reference={reference}", f"generated={generated}", f"out={out}", "workers=1"
+    done = slts("score", *keys, "pesq_mode=nb8k")
+    rows = {row["stem"]: row for row in csv.DictReader(out.open())}
+    scores = [name for name in rows["click"] if name not in ("stem", "pesq_mode", "reason")]
+    blank = {stem: {name for name in scores if not row[name]} for stem, row in rows.items()}
+    aligned = {"a_stoi", "a_estoi", "a_pesq", "a_mcd", "frontend_offset_ms", "refined_offset_ms"}
+    assert blank == {
+        "clipped": set(),
+        "at_8k": set(),
+        "at_48k_stereo": set(),
+        "seconds_longer": set(),
+        "half_a_second": aligned,
+        "few_stoi_frames": aligned | {"stoi", "estoi"},
+        "click": {"stoi", "estoi", "a_stoi", "a_estoi"},
+        "reference_silent": set(scores),
+    }
+    assert all(bool(row["reason"]) == bool(blank[stem]) for stem, row in rows.items())
+    assert "under 30 frames of speech for STOI (stoi estoi)" in rows["few_stoi_frames"]["reason"]
+    assert rows["reference_silent"]["reason"] == "reference audio is silent"
+    assert all(float(row[name]) > 1e-3 for row in rows.values() for name in ("stoi", "a_stoi") if row[name])
+    assert {rows[stem]["frontend_offset_ms"] for stem in ("at_8k", "at_48k_stereo")} == {"20.0"}
+    assert rows["seconds_longer"]["frontend_offset_ms"] == "0.0"
+    assert {row["pesq_mode"] for row in rows.values()} == {"nb8k"}
+    summary = json.loads(done.stdout.splitlines()[-1])
+    assert summary["failures"]["stoi"] == 3 and summary["failed"] == 4
+    assert summary["reasons"]["under 600 ms of audio for alignment"] == 2
+    assert summary["pesq"] == "narrow band, input resampled to 8 kHz"
+    assert summary["means"]["stoi"] == pytest.approx(np.mean([float(r["stoi"]) for r in rows.values() if r["stoi"]]))
+
+
+def test_opinion_scores_of_a_table(tmp_path, capsys):
+    """Table 4: real voice at 4.975 +- 0.028, vocoded output with 12 raters x 10 clips."""
+    lines = [f"{rater},{clip},real,naturalness,{4 if rater + clip == 0 or (rater == 11 and clip > 7) else 5}"
+             for rater in range(12) for clip in range(10)]  # fmt: skip
+    (tmp_path / "ratings.csv").write_text("\n".join(["rater,clip,system,aspect,score", *lines]))
+    run(f"ratings={tmp_path}/ratings.csv", f"out={tmp_path}/mos.csv")
+    (row,) = csv.DictReader((tmp_path / "mos.csv").open())
+    assert (row["system"], round(float(row["mean"]), 3), round(float(row["interval"]), 3)) == ("real", 4.975, 0.028)
+    assert (row["ratings"], row["raters"], row["clips"]) == ("120", "12", "10")
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["opinion"][0]["mean"] == pytest.approx(4.975)
+
+
+def test_offsets_against_syncnets(tmp_path, capsys):
+    """Reference 0, 40 (a third is not confident, a fourth missing); predicted 10, 40: R2 = 1 - 100 / 800."""
+    (tmp_path / "syncnet.csv").write_text("key,offset_ms,confidence\na,0,5\nb,40,3.5\nc,-600,3.0\nz,0,9\n")
+    (tmp_path / "dsm.csv").write_text("key,offset_ms,confidence\na,10,0.2\nb,40,0.9\nc,0,0.9\nd,10,0.9\n")
+    files = f"offsets={tmp_path}/dsm.csv", f"reference_offsets={tmp_path}/syncnet.csv", f"out={tmp_path}/agreement.csv"
+    run(*files)
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert {name: report[name] for name in ("clips", "not_confident", "without_reference")} == {
+        "clips": 2,
+        "not_confident": 1,
+        "without_reference": 1,
+    }
+    assert report["r2"] == pytest.approx(1 - 100 / 800)
+    assert (report["bias_ms"], report["mae_ms"], report["within_10ms"]) == (5, 5, 1)
+    run(*files, "above_confidence=1")
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["clips"] == 3
+    with pytest.raises(UserError, match="no key has an offset"):
+        run(*files, "above_confidence=20")
+
+
 def test_any_rate_and_channel_count_becomes_16_khz_mono(tmp_path):
     tone = np.sin(2 * np.pi * 440 * np.arange(8000) / 8000)
     write(tmp_path / "tone.wav", np.stack([tone, np.zeros(8000)], 1), 8000)
@@ -111,6 +185,11 @@ def test_mistakes_are_named(folders, tmp_path):
         ((*given, f"out={tmp_path}"), "cannot write there"),
         ((*given, "pesq_mode=wide"), "pesq_mode=wide"),
         ((given[0],), "generated=... is required"),
+        ((), "reference=... is required"),
+        ((*given, "ratings=mos.csv"), "reference and ratings are scored apart"),
+        (("ratings=/nowhere.csv",), "ratings=/nowhere.csv: No such file"),
+        ((f"ratings={reference}/copy.wav",), "ratings=.*copy.wav: "),
+        (("offsets=a.csv",), "reference_offsets=... is required"),
     ]:
         with pytest.raises(UserError, match=message):
             run(*overrides)

@@ -1,0 +1,79 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import t
+
+from slts.metrics import opinion_score
+from slts.metrics.opinion import opinion_table, read_ratings
+
+
+def ratings_with_sum(total: int) -> np.ndarray:
+    """120 ratings of 1 ... 5 that add up to total and lie as close together as they can."""
+    low, more = divmod(total, 120)
+    return np.repeat([low, low + 1], [120 - more, more])
+
+
+def test_by_hand():
+    """1, 2, 3: s = 1, t(.975, 2) = 4.30265, half-width 4.30265 / sqrt(3)."""
+    mean, half = opinion_score([1, 2, 3])
+    assert (mean, half) == (2, pytest.approx(4.302653 / np.sqrt(3), abs=1e-6))
+
+
+def test_table_4s_real_voice():
+    """12 raters x 10 clips with three ratings of 4 and 117 of 5: mean 4.975, interval 0.028 as in the paper."""
+    scores = ratings_with_sum(597)
+    mean, half = opinion_score(scores)
+    assert (round(mean, 3), round(half, 3)) == (4.975, 0.028)
+    assert mean * 120 == pytest.approx(597)
+    # One more or one less 4 misses the digit, and so does the normal quantile in place of Student's t.
+    assert {round(opinion_score(ratings_with_sum(total))[1], 3) for total in (596, 598)}.isdisjoint({0.028})
+
+
+@pytest.mark.parametrize("scores", [[1, 5, 3, 3, 4], ratings_with_sum(431)])
+def test_is_scipys_interval(scores):
+    mean, half = opinion_score(scores)
+    low, high = t.interval(0.95, len(scores) - 1, np.mean(scores), np.std(scores, ddof=1) / np.sqrt(len(scores)))
+    assert (mean - half, mean + half) == pytest.approx((low, high))
+
+
+def test_one_rating_has_no_interval_and_none_is_an_error():
+    assert opinion_score([4]) == (4.0, None)
+    for scores in ([], [1, np.nan], [[1, 2]]):
+        with pytest.raises(ValueError, match="ratings"):
+            opinion_score(scores)
+
+
+def test_table_counts_raters_and_clips(tmp_path):
+    file = tmp_path / "ratings.csv"
+    rows = [(3 + r, "naturalness", s, c, r) for r in (0, 1) for c in "ab" for s in ("slts", "real")]
+    rows.append((5, "intelligibility", "slts", "a", 0))
+    pd.DataFrame(rows, columns=["score", "aspect", "system", "clip", "rater"]).to_csv(file, index=False)
+    table = opinion_table(read_ratings(file))
+    assert [(row["aspect"], row["system"]) for row in table] == [
+        ("naturalness", "slts"),
+        ("naturalness", "real"),
+        ("intelligibility", "slts"),
+    ]
+    assert {k: table[0][k] for k in ("mean", "ratings", "raters", "clips")} == {
+        "mean": 3.5,
+        "ratings": 4,
+        "raters": 2,
+        "clips": 2,
+    }
+    assert table[0]["interval"] == pytest.approx(opinion_score([3, 3, 4, 4])[1]) and table[2]["interval"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("rater,clip,system,score\n1,a,s,3\n", "no column aspect"),
+        ("rater,clip,system,aspect,score\n", "no ratings"),
+        ("rater,clip,system,aspect,score\n1,a,s,n,3\n1,b,s,n,good\n", "line 3"),
+        ("rater,clip,system,aspect,score\n1,a,s,n,\n", "line 2"),
+        ("rater,clip,system,aspect,score\n1,a,s,n,3\n1,a,s,n,4\n", "line 3: this rater has rated"),
+    ],
+)
+def test_bad_tables(tmp_path, text, message):
+    (tmp_path / "ratings.csv").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_ratings(tmp_path / "ratings.csv")
