@@ -14,6 +14,13 @@ def most_likely_offset(log_p: Tensor) -> Tensor:
     return log_p.argmax(-1) - (log_p.shape[-1] - 1) // 2
 
 
+def confidence(log_p: Tensor, offset: Tensor) -> Tensor:
+    """(B,) probability within one mel frame of ``offset`` (B,), 0..1."""
+    radius = (log_p.shape[-1] - 1) // 2
+    near = (torch.arange(-radius, radius + 1, device=offset.device) - offset[:, None]).abs() <= 1
+    return (log_p.exp() * near).sum(-1)
+
+
 def soft_correct(mel: Tensor, log_p: Tensor) -> Tensor:
     """Eq. 3: m^s_i = sum over k of P(-k) m_(i-k), which is the expectation of m_(i+k) under P(k).
 

@@ -4,12 +4,14 @@ import torch
 from torch import Tensor, nn
 
 from slts.audio.mel import BANDS, MEL_RATE, log_mel
+from slts.audio.mel_intelligibility import SEGMENT, mel_intelligibility
 from slts.data.loader import Batch
 from slts.errors import UserError
 from slts.models.frame_encoder import FrameEncoder
 from slts.models.mel_decoder import ContextFreeProbe, MelDecoder
 from slts.models.offset_predictor import OffsetPredictor
 from slts.models.synchronisation import (
+    confidence,
     hard_correct,
     masked_mse,
     most_likely_offset,
@@ -37,10 +39,12 @@ def check(config) -> None:
     needed = (edge + 1) / MEL_RATE
     if vocoder.name == "univnet":
         needed = max(needed, (edge // 2) / MEL_RATE + vocoder.segment_seconds)
+    if task.loss.intelligibility:
+        needed = max(needed, (edge // 2 + SEGMENT) / MEL_RATE)
     if config.chunk_seconds < needed:
         raise UserError(
-            f"chunk_seconds={config.chunk_seconds} is too short for task.radius={task.radius} and the vocoder's"
-            f" segment; use at least {needed:.2f}"
+            f"chunk_seconds={config.chunk_seconds} is too short for task.radius={task.radius} and the pieces that"
+            f" the losses compare; use at least {needed:.2f}"
         )
     if config.model.width % config.model.heads:
         raise UserError(f"model.heads={config.model.heads} must divide model.width={config.model.width}")
@@ -111,6 +115,11 @@ class SltsTask(nn.Module):
             report["dsm_at_edge"] = (offset.abs() >= self.radius - 1).float().mean()
         hard, valid = hard_correct(mel, offset, lengths)
         losses["hard"] = self.weight.hard * masked_mse(hard, target, valid)
+        if self.weight.intelligibility:
+            # A wrong shift spoils this loss more than it does eq. 6: clips count as far as DSM is sure of theirs.
+            sure = confidence(log_p, offset).detach() if self.asm else 1.0
+            score = mel_intelligibility(self.as_log_mel(target), self.as_log_mel(hard), valid)
+            losses["intelligibility"] = self.weight.intelligibility * (sure * (1 - score)).mean()
         losses |= self.vocoder.losses(hard, valid, batch.audio)
         return losses, report
 
@@ -142,10 +151,9 @@ class SltsTask(nn.Module):
             return None
         target, lengths = self.target_mel(batch)
         local = upsample_by_time(self.encode(batch), batch.frames, batch.fps, target.shape[1])
-        probability = self.dsm(local, target, lengths).exp()
-        offset = most_likely_offset(probability)
-        near = (torch.arange(-self.radius, self.radius + 1, device=offset.device) - offset[:, None]).abs() <= 1
-        return OffsetEstimate(10.0 * offset.float(), (probability * near).sum(-1), probability)
+        log_p = self.dsm(local, target, lengths)
+        offset = most_likely_offset(log_p)
+        return OffsetEstimate(10.0 * offset.float(), confidence(log_p, offset), log_p.exp())
 
     @torch.no_grad()
     def mels(self, batch: Batch) -> dict[str, Tensor]:
@@ -156,4 +164,8 @@ class SltsTask(nn.Module):
         if self.asm:
             local = upsample_by_time(features, batch.frames, batch.fps, target.shape[1])
             shown["corrected"] = hard_correct(mel, most_likely_offset(self.dsm(local, target, lengths)), lengths)[0]
-        return {name: value.float() * self.mel_std + self.mel_mean for name, value in shown.items()}
+        return {name: self.as_log_mel(value) for name, value in shown.items()}
+
+    def as_log_mel(self, mel: Tensor) -> Tensor:
+        """A standardised mel in natural-log units."""
+        return mel.float() * self.mel_std + self.mel_mean
