@@ -69,8 +69,19 @@ def test_the_anchor_takes_the_decoder_out_of_the_soft_loss():
     torch.testing.assert_close(again["soft"], soft)
 
 
+def test_the_loss_of_intelligibility_trusts_clips_as_far_as_dsm_does():
+    task = make().eval()
+    losses, _ = task(batch())
+    assert touched(task, losses["intelligibility"]) == {"frame_encoder", "decoder"}
+    estimate = task.offsets(batch())
+    assert losses["intelligibility"] < 2 * 3 * estimate.confidence.mean()
+    plain = make("variant=no_asm").eval()
+    losses, _ = plain(batch())
+    assert touched(plain, losses["intelligibility"]) == {"frame_encoder", "decoder"}
+
+
 def test_without_asm_there_is_one_plain_mse():
-    task = make("variant=no_asm").eval()
+    task = make("variant=no_asm", "task.loss.intelligibility=0").eval()
     losses, _ = task(batch())
     assert set(losses) == {"hard"}
     target, _ = task.target_mel(batch())
