@@ -15,6 +15,7 @@ VERBS = {
     "score": "plain and time-aligned metrics on two folders of audio",
     "tables": "results of all runs side by side",
     "offsets": "measure the audio-visual offset of every clip of a corpus",
+    "recogniser": "train the recogniser of k-WER on a corpus's own sound",
     "dashboard": "create the W&B workspace of training, or draw its panels from the files",
 }
 

@@ -22,10 +22,13 @@ def main(config) -> None:
     from slts.evaluation.validation import show_clips
     from slts.metrics.alignment import overlap
     from slts.metrics.scoring import score_pairs
+    from slts.recognition.recogniser import load_recognisers
+    from slts.recognition.speech import read_texts
 
     run = load_run(config.run, config.checkpoint)
     data = Path(config.data or run.config.data)
     corpus = read_corpus_json(data)
+    recognisers = load_recognisers(config.whisper, config.recogniser, data)
     dataset = run.dataset(data, config.split)
     batches = track(evaluation_loader(dataset, config.batch_size), "generating")
     clips = list(generate_clips(run.task, batches, run.device))
@@ -36,7 +39,8 @@ def main(config) -> None:
         pairs, config.workers or os.cpu_count(), progress=partial(track, description="scoring", total=len(pairs))
     )
     rows = [{**vars(clip), **scores} for clip, scores in zip(clips, scored, strict=True)]
-    row = result_row(run.config, corpus, config.split, config.sync, run.step, rows)
+    words = _hear_clips(recognisers, clips, read_texts(data, config.split), rows)
+    row = result_row(run.config, corpus, config.split, config.sync, run.step, rows, words)
     table = write_results(run.directory, config.split, row, rows)
     folder = run.directory.samples / config.split
     title = f"{run.config.name} on {config.split}"
@@ -48,4 +52,24 @@ def main(config) -> None:
     for name, value in row.items():
         if isinstance(value, (int, float)):
             print(f"{name:>24} {value:.4g}")
+    for name, how in {"w_wer": "whisper=MODEL", "k_wer": "slts recogniser data=DIR or recogniser=pocketsphinx"}.items():
+        if row[name] is None:
+            reasons = ", ".join(words[name]["reasons"]) if name in words else f"no recogniser; {how} gives one"
+            print(f"{name:>24} null ({reasons})")
     print(f"row in {run.directory.results}, clips in {table}, sounds and pictures in {folder}")
+
+
+def _hear_clips(recognisers: list, clips: list, texts: dict, rows: list[dict]) -> dict[str, dict]:
+    """The summary of summarise_words; what was said and heard in each clip goes into its row."""
+    from functools import partial
+
+    from rich.progress import track
+
+    from slts.recognition.error_rate import hear, summarise_words, table_columns
+
+    pairs, said = [(c.reference, c.generated) for c in clips], [texts[c.key] for c in clips]
+    bar = partial(track, total=len(clips))
+    heard = {r.metric: hear(r, pairs, said, partial(bar, description=r.metric)) for r in recognisers}
+    for row, columns in zip(rows, table_columns(heard), strict=bool(heard)):
+        row |= columns
+    return summarise_words(heard)

@@ -11,11 +11,16 @@ from slts.metrics.offsets import offset_agreement
 from slts.training.run_directory import RunDirectory, config_hash
 
 SCORES = ("stoi", "estoi", "pesq", "mcd", "a_stoi", "a_estoi", "a_pesq", "a_mcd")
-CLIP_COLUMNS = ("key", *SCORES, "frontend_offset_ms", "offset_ms", "dsm_offset_ms", "confidence", "at_edge", "reasons")
+OFFSETS = ("frontend_offset_ms", "offset_ms", "dsm_offset_ms", "confidence", "at_edge")
+WORDS = ("w_wer", "w_said", "w_heard", "w_reason", "k_wer", "k_said", "k_heard", "k_reason")
+CLIP_COLUMNS = ("key", *SCORES, *OFFSETS, *WORDS, "reasons")
 
 
-def result_row(config, corpus: dict, split: str, sync: str, step: int, clips: list[dict]) -> dict:
-    """The row of a split from its clips' scores and offsets; a figure that does not apply is None.
+def result_row(
+    config, corpus: dict, split: str, sync: str, step: int, clips: list[dict], words: dict[str, dict]
+) -> dict:
+    """The row of a split from its clips' scores and offsets, and from the summaries of w_wer and k_wer where a
+    recogniser listened; a figure that does not apply is None.
 
     ``model_offset_ms`` is o_m, the mean of o_f - o_d over clips whose o_d is known: the constant that Offset-R2 against
     the frontend cannot see. ``offset_at_edge`` is the share of clips whose P(k) peaks at the limit of its range.
@@ -44,8 +49,8 @@ def result_row(config, corpus: dict, split: str, sync: str, step: int, clips: li
         "offset_at_edge": _mean([float(c["at_edge"]) for c in found]),
         "model_offset_ms": float(np.mean(model[0] - model[1])) if len(model[0]) else None,
         "offset_r2_syncnet": None,
-        "w_wer": None,
-        "k_wer": None,
+        "w_wer": words["w_wer"]["rate"] if "w_wer" in words else None,
+        "k_wer": words["k_wer"]["rate"] if "k_wer" in words else None,
         "seed": config.seed,
         "config_hash": config_hash(config),
         "corpus_hash": corpus["hash"],
