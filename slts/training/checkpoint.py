@@ -1,17 +1,16 @@
-"""Checkpoints: whole or absent, without pickle.
+"""Checkpoints: whole or absent, without pickle, the same under one process, DDP and ZeRO.
 
 ``checkpoints/step-NNNNNNNN/`` holds ``model.safetensors``, ``optimizer.safetensors``, ``rng-RRRRR.safetensors`` for
-every rank and ``state.json`` (step, samples seen, best score, tracking id). The learning rate follows from the step.
+every rank and ``state.json`` (step, samples seen, best score, tracking id, size of every file). The learning rate
+follows from the step.
 """
 
 import json
 import os
-import random
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -36,92 +35,146 @@ def save_checkpoint(
     folder: Path,
     state: TrainingState,
     model: dict[str, Tensor],
-    optimizer: dict,
+    optimizer: dict[str, Tensor],
     rng: list[dict[str, Tensor]],
     keep: int,
 ) -> Path:
     """Writes ``folder/step-NNNNNNNN`` under a temporary name, makes it durable, renames it, then prunes.
 
-    ``best`` and ``last`` beside ``folder`` are links to checkpoints; the newest ``keep`` and the best are kept.
+    ``best`` and ``last`` beside ``folder`` are links to checkpoints; the newest ``keep`` and the best are kept. A save
+    that is killed at any instant leaves ``last`` on a whole checkpoint.
+
+    Raises:
+        UserError: the disk is full or fails; the checkpoints that were there are as before.
     """
     final = folder / f"step-{state.step:08d}"
-    temporary = folder / f".{final.name}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    save_file({name: value.contiguous() for name, value in model.items()}, temporary / "model.safetensors")
-    save_file(_flatten(optimizer), temporary / "optimizer.safetensors")
-    for rank, tensors in enumerate(rng):
-        save_file(tensors, temporary / f"rng-{rank:05d}.safetensors")
-    (temporary / "state.json").write_text(json.dumps(asdict(state)))
-    for file in temporary.iterdir():
-        _sync(file)
-    if final.exists():
-        shutil.rmtree(final)
-    os.rename(temporary, final)
-    _sync(folder)
-    _link(folder.parent / "last", final)
-    if state.best_step == state.step:
-        _link(folder.parent / "best", final)
+    last = folder.parent / "last"
+    for leftover in folder.glob(".*.tmp"):
+        shutil.rmtree(leftover)
+    if last.resolve() != final.resolve() or not final.is_dir():
+        temporary = folder / f".{final.name}.tmp"
+        try:
+            _write(temporary, state, model, optimizer, rng)
+        except (OSError, SafetensorError) as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            whole = (
+                f"training continues from {last.resolve().name}" if last.exists() else "there is no other checkpoint"
+            )
+            reason = getattr(error, "strerror", None) or error
+            raise UserError(
+                f"{final} cannot be written ({reason}); mend the disk and give the same command again: {whole}"
+            ) from None
+        if final.exists():
+            _remove(final)
+        os.rename(temporary, final)
+        _sync(folder)
+        _link(last, final)
+    link_best(folder.parent, state)
     kept = {f"step-{state.best_step:08d}"} if state.best_step is not None else set()
     for old in sorted(folder.glob("step-*"))[:-keep]:
         if old.name not in kept:
-            shutil.rmtree(old)
+            _remove(old)
     return final
 
 
+def _write(
+    temporary: Path,
+    state: TrainingState,
+    model: dict[str, Tensor],
+    optimizer: dict[str, Tensor],
+    rng: list[dict[str, Tensor]],
+) -> None:
+    temporary.mkdir()
+    save_file({name: value.contiguous() for name, value in model.items()}, temporary / "model.safetensors")
+    save_file({name: value.contiguous() for name, value in optimizer.items()}, temporary / "optimizer.safetensors")
+    for rank, tensors in enumerate(rng):
+        save_file(tensors, temporary / f"rng-{rank:05d}.safetensors")
+    sizes = {file.name: file.stat().st_size for file in sorted(temporary.iterdir())}
+    (temporary / "state.json").write_text(json.dumps({**asdict(state), "files": sizes}))
+    for file in temporary.iterdir():
+        _sync(file)
+    _sync(temporary)
+
+
+def last_checkpoint(run: Path) -> Path | None:
+    """The checkpoint that the run in this folder continues from; None before the first.
+
+    Raises:
+        UserError: it is not whole. Once its folder is deleted, the newest whole one takes its place.
+    """
+    last = run / "last"
+    whole = [folder for folder in sorted((run / "checkpoints").glob("step-*")) if _damage(folder) is None]
+    if not last.is_dir():
+        return whole[-1] if whole else None
+    last = last.resolve()
+    if damage := _damage(last):
+        fallback = f"training then continues from {whole[-1].name}" if whole else "training then starts anew"
+        raise UserError(f"{last} is damaged ({damage}); delete this folder, {fallback}")
+    return last
+
+
+def _damage(checkpoint: Path) -> str | None:
+    try:
+        sizes = json.loads((checkpoint / "state.json").read_text())["files"]
+        for name, size in sizes.items():
+            if (found := (checkpoint / name).stat().st_size) != size:
+                return f"{name} has {found} of {size} bytes"
+    except FileNotFoundError as error:
+        return f"{Path(error.filename).name} is missing"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return "state.json is not of slts train"
+    return None
+
+
 def load_state(checkpoint: Path) -> TrainingState:
-    return TrainingState(**json.loads((checkpoint / "state.json").read_text()))
+    known = {field.name for field in fields(TrainingState)}
+    read = json.loads((checkpoint / "state.json").read_text())
+    return TrainingState(**{name: value for name, value in read.items() if name in known})
 
 
 def load_weights(checkpoint: Path, model: torch.nn.Module) -> None:
     """Raises UserError for a damaged file or weights of another architecture."""
     try:
-        model.load_state_dict(load_file(checkpoint / "model.safetensors"))
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{checkpoint}/model.safetensors cannot be read ({error}); delete this checkpoint") from None
+        model.load_state_dict(_load(checkpoint / "model.safetensors"))
     except RuntimeError as error:
         first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise UserError(f"{checkpoint} holds weights of another model: {first}") from None
+        raise UserError(
+            f"{checkpoint} holds weights of another model: {first}; choose another name= or the version of slts that "
+            "trained it"
+        ) from None
 
 
-def load_optimizer(checkpoint: Path, optimizer: torch.optim.Optimizer) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in load_file(checkpoint / "optimizer.safetensors").items():
+def load_optimizer(checkpoint: Path, parameters: list[Tensor]) -> list[dict[str, Tensor]]:
+    """State of each of the optimiser's parameters, in the order of its groups.
+
+    Raises:
+        UserError: a damaged file, or state of other parameters.
+    """
+    state: list[dict[str, Tensor]] = [{} for _ in parameters]
+    for name, value in _load(checkpoint / "optimizer.safetensors").items():
         index, _, key = name.partition(".")
-        state.setdefault(int(index), {})[key] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        fits = (
+            index.isdigit() and int(index) < len(state) and value.shape in ((), state and parameters[int(index)].shape)
+        )
+        if not fits:
+            raise UserError(
+                f"{checkpoint}/optimizer.safetensors belongs to another model ({name}); choose another name="
+            )
+        state[int(index)][key] = value
+    return state
 
 
-def _flatten(optimizer: dict) -> dict[str, Tensor]:
-    return {f"{i}.{key}": value.contiguous() for i, slots in optimizer["state"].items() for key, value in slots.items()}
+def _load(file: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{file} cannot be read ({error}); delete the checkpoint {file.parent.name}") from None
 
 
-def rng_state() -> dict[str, Tensor]:
-    """The generators of this process: Python, NumPy, torch and, where there is one, the current CUDA device."""
-    _, words, _ = random.getstate()
-    _, keys, position, has_gauss, cached = np.random.get_state()
-    state = {
-        "python": torch.tensor(words, dtype=torch.int64),
-        "numpy": torch.from_numpy(keys.astype(np.int64)),
-        "numpy_position": torch.tensor([position, has_gauss]),
-        "numpy_gauss": torch.tensor([cached], dtype=torch.float64),
-        "torch": torch.get_rng_state(),
-    }
-    return state | ({"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {})
-
-
-def restore_rng(checkpoint: Path, rank: int) -> None:
-    """Puts back what ``rng_state`` returned; a rank that was not there when the checkpoint was made keeps its seed."""
-    file = checkpoint / f"rng-{rank:05d}.safetensors"
-    if not file.exists():
-        return
-    state = load_file(file)
-    random.setstate((3, tuple(state["python"].tolist()), None))
-    position, has_gauss = state["numpy_position"].tolist()
-    np.random.set_state(("MT19937", state["numpy"].numpy(), position, has_gauss, state["numpy_gauss"].item()))
-    torch.set_rng_state(state["torch"])
-    if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"])
+def link_best(run: Path, state: TrainingState) -> None:
+    """Points ``best`` to the checkpoint with the best score, where there is one."""
+    if state.best_step is not None and (best := run / "checkpoints" / f"step-{state.best_step:08d}").is_dir():
+        _link(run / "best", best)
 
 
 def _link(link: Path, target: Path) -> None:
@@ -129,6 +182,14 @@ def _link(link: Path, target: Path) -> None:
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(os.path.relpath(target, link.parent))
     os.replace(temporary, link)
+    _sync(link.parent)
+
+
+def _remove(folder: Path) -> None:
+    """Takes the name away first: a folder that is called a checkpoint is whole even if the removal is cut short."""
+    going = folder.with_name(f".{folder.name}.old.tmp")
+    os.rename(folder, going)
+    shutil.rmtree(going)
 
 
 def _sync(path: Path) -> None:

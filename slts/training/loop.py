@@ -14,21 +14,26 @@ from omegaconf import DictConfig
 from slts.errors import UserError
 from slts.training.checkpoint import (
     TrainingState,
+    last_checkpoint,
+    link_best,
     load_optimizer,
     load_state,
     load_weights,
-    restore_rng,
-    rng_state,
     save_checkpoint,
 )
-from slts.training.optimizer import build_optimizer
+from slts.training.guards import (
+    Interruption,
+    RunningStatistics,
+    Watchdog,
+    clips_without_finite_gradient,
+    nan_unless_finite,
+)
+from slts.training.processes import on_main_process, optimise, uses_bf16
 from slts.training.progress import Progress
+from slts.training.rng import restore_rng, rng_aside, rng_state
 from slts.training.run_directory import RunDirectory
 from slts.training.schedule import learning_rate
 from slts.training.tracking import Tracking
-
-MOST_SKIPPED = 10
-"""Steps in a row that may be skipped for a non-finite gradient before the run stops."""
 
 
 @dataclass
@@ -66,84 +71,128 @@ class Trainer:
     ):
         self.config, self.accelerator, self.run, self.validate = config, accelerator, run, validate
         self.state = TrainingState()
-        last = run.path / "last"
-        if last.exists():
+        last = last_checkpoint(run.path)
+        if last:
             self.state = load_state(last)
             load_weights(last, task)
         self.module = task
-        self.task, self.optimizer = accelerator.prepare(task, build_optimizer(task, config.optim))
+        if uses_bf16(config.precision):
+            task.forward = torch.autocast(accelerator.device.type, torch.bfloat16)(task.forward)
+        self.optimisation = optimise(accelerator, task, config.optim, config.batch_size)
+        self.task = self.optimisation.model
         # Every rank draws its own dropout and segments; initialisation happened under the common seed.
         set_seed(config.seed, device_specific=True)
-        if last.exists():
-            load_optimizer(last, self.optimizer.optimizer)
+        if last:
+            self.optimisation.load(load_optimizer(last, self.optimisation.parameters))
             restore_rng(last, accelerator.process_index)
+            if accelerator.is_main_process:
+                link_best(run.path, self.state)
+        self.statistics = RunningStatistics(task)
         self.batches = batches(self.state.samples)
 
     @property
     def finished(self) -> bool:
         return self.state.step >= self.config.steps
 
-    def fit(self) -> None:
-        """Train, validate and save until ``steps``. Raises UserError when the gradients stay non-finite."""
+    def fit(self) -> str | None:
+        """Train, validate and save until ``steps``.
+
+        Returns the name of the signal that stopped it before, after saving; None when it is finished.
+
+        Raises:
+            UserError: ``most_skipped`` steps in a row gave no finite gradient, or a checkpoint cannot be written.
+        """
         tracking = None
         if self.accelerator.is_main_process:
             tracking = Tracking(self.config, self.run, self.state.step, self.state.tracking_id)
             self.state.tracking_id = tracking.id
-        batches, skipped, window = iter(self.batches), 0, _Window()
-        with Progress(self.config.steps, self.state.step, self.accelerator.is_main_process) as progress:
+        batches, window, offenders = iter(self.batches), _Window(), []
+        progress = Progress(self.config.steps, self.state.step, self.accelerator.is_main_process)
+        with progress, Interruption() as interruption, Watchdog(self.config.watchdog_minutes) as watchdog:
             while not self.finished:
+                watchdog.feed()
                 with window.waiting():
                     batch = next(batches).to(self.accelerator.device)
                 values, finite = self.step(batch)
-                skipped = 0 if finite else skipped + 1
-                if skipped >= MOST_SKIPPED:
-                    raise UserError(
-                        f"{skipped} steps in a row gave no finite gradient, at step {self.state.step}; the last batch "
-                        f"held {', '.join(batch.key[:8])}; lower optim.learning_rate or look at these clips"
-                    )
-                window.add(values)
+                window.add(values, finite)
                 progress.advance()
+                offenders = [] if finite else [*offenders, self._blame(batch, tracking, progress)]
+                if len(offenders) >= self.config.most_skipped:
+                    self._give_up(offenders)
                 if self.state.step % self.config.log_every == 0 or self.finished:
                     progress.show(self._log(window, tracking))
                     window = _Window()
                 if self.state.step % self.config.validate_every == 0 or self.finished:
-                    progress.note(self._validate_and_save(tracking))
+                    watchdog.feed()
+                    progress.note(self._validate(tracking))
+                    watchdog.feed()
+                    self._save()
                     window = _Window()
+                if not self.finished and self._anyone(interruption.signal is not None):
+                    self._save()
+                    break
         if tracking:
             tracking.close()
+        return None if self.finished else interruption.signal or "a signal to another process"
 
     def step(self, batch) -> tuple[dict[str, torch.Tensor], bool]:
         """One optimiser step on this rank's part of a batch: detached losses and report, and whether it was taken.
 
-        The gradient norm is computed after the ranks' gradients were averaged, so all ranks decide alike.
+        A loss or gradient that is not finite on any rank makes the norm of all ranks' gradient so: all decide alike,
+        and the task stays as it was, running statistics included.
         """
         state, optim = self.state, self.config.optim
         rate = learning_rate(state.step, self.config.steps, optim.learning_rate, optim.warmup_steps)
-        groups = self.optimizer.param_groups  # the task's, and its critic's where it has one
-        groups[0]["lr"] = rate
+        self.optimisation.groups[0]["lr"] = rate  # the second group, where there is one, is the task's critic
         self.task.train()
-        with self.accelerator.autocast():
-            losses, report = self.task(batch)
-        total = sum(losses.values())
-        self.optimizer.zero_grad()
-        self.accelerator.backward(total)
-        norms = [self.accelerator.clip_grad_norm_(group["params"], optim.clip_norm) for group in groups]
-        norm = torch.stack(norms).norm()
+        self.statistics.remember()
+        losses, report = self.task(batch)
+        total = sum(value.float() for value in losses.values())
+        norm = self.optimisation.step(nan_unless_finite(total), optim.clip_norm)
         finite = bool(torch.isfinite(norm))
-        if finite:
-            self.optimizer.step()
+        if not finite:
+            self.statistics.restore()
         state.step += 1
         state.samples += self.config.batch_size
         values = {f"loss/{name}": value.detach() for name, value in losses.items()}
-        values |= {"loss/total": total.detach(), "gradient_norm": norm.detach() if finite else torch.zeros_like(norm)}
+        values |= {"loss/total": total.detach(), "gradient_norm": norm.detach()}
         values |= {f"train/{name}": value.detach() for name, value in report.items()}
-        values["train/skipped"] = torch.tensor(float(not finite), device=norm.device)
         return values | {"train/learning_rate": torch.tensor(rate, device=norm.device)}, finite
+
+    def _blame(self, batch, tracking: Tracking | None, progress: Progress) -> str:
+        """Names in log and terminal the clips for which a step was skipped. Returns their keys."""
+        with rng_aside():
+            found = gather_object(clips_without_finite_gradient(self.module, batch))
+        everyone = gather_object(list(batch.key))
+        keys = ", ".join(sorted(found)) or f"none by itself, of {', '.join(everyone)}"
+        if tracking:
+            tracking.log_file.write(self.state.step, {"train/skipped_clips": keys})
+        progress.note(f"step {self.state.step} skipped: no finite gradient; clips: {keys}")
+        return keys
+
+    def _give_up(self, offenders: list[str]) -> None:
+        def refuse() -> None:
+            raise UserError(
+                f"{len(offenders)} steps in a row gave no finite gradient, the last was step {self.state.step}; clips: "
+                f"{'; '.join(dict.fromkeys(offenders))}; mend these clips or lower optim.learning_rate, then give the"
+                " command again: it continues from the last checkpoint"
+            )
+
+        on_main_process(self.accelerator, refuse)
+
+    def _anyone(self, here: bool) -> bool:
+        """Whether it is so on any rank."""
+        flag = torch.tensor(float(here), device=self.accelerator.device)
+        return self.accelerator.reduce(flag, "sum").item() > 0
 
     def _log(self, window: "_Window", tracking: Tracking | None) -> dict[str, float]:
         seconds = time.perf_counter() - window.since
-        means = torch.stack([total.float() for total in window.sums.values()]) / window.steps
-        values = dict(zip(window.sums, self.accelerator.reduce(means, "mean").tolist(), strict=True))
+        values: dict[str, float] = {}
+        if window.sums:
+            taken = window.steps - window.skipped
+            means = torch.stack([total.float() for total in window.sums.values()]) / taken
+            values = dict(zip(window.sums, self.accelerator.reduce(means, "mean").tolist(), strict=True))
+        values["train/skipped"] = float(window.skipped)
         values["train/clips_per_second"] = window.steps * self.config.batch_size / seconds
         values["train/data_wait_share"] = window.waited / seconds
         if torch.cuda.is_available():
@@ -152,17 +201,13 @@ class Trainer:
             tracking.scalars(self.state.step, values)
         return values
 
-    def _validate_and_save(self, tracking: Tracking | None) -> str:
-        """Validate on every rank, keep the best score, leave a checkpoint. Returns a line for people."""
+    def _validate(self, tracking: Tracking | None) -> str:
+        """Validate on every rank, keep the best score. Returns a line for people."""
         task, state = self.module, self.state
-        # Each rank has its own running statistics of batch norm; those of rank 0 are saved, so all validate with them.
-        for buffer in task.buffers():
-            if self.accelerator.num_processes > 1:
-                torch.distributed.broadcast(buffer, 0)
+        self._share_statistics()
         task.eval()
-        training_rng = torch.get_rng_state()
-        result = self.validate(task, state.step)
-        torch.set_rng_state(training_rng)
+        with rng_aside():
+            result = self.validate(task, state.step)
         score = broadcast_object_list([result.score])[0]
         if score is not None and (state.best_score is None or score > state.best_score):
             state.best_score, state.best_step = score, state.step
@@ -171,28 +216,33 @@ class Trainer:
         if tracking:
             tracking.scalars(state.step, {f"val/{name}": value for name, value in result.scalars.items()})
             tracking.media(state.step, result.sounds, result.pictures, result.histograms)
-        generators = gather_object([rng_state()])
-        if self.accelerator.is_main_process:
-            save_checkpoint(
-                self.run.checkpoints,
-                state,
-                task.state_dict(),
-                self.optimizer.optimizer.state_dict(),
-                generators,
-                self.config.keep_checkpoints,
-            )
-        self.accelerator.wait_for_everyone()
         shown = "  ".join(f"{name} {value:.3f}" for name, value in result.scalars.items())
         best = "  (best)" if state.best_step == state.step else ""
         return f"step {state.step}: {shown}{best}" + (f"\nwarning: {result.warning}" if result.warning else "")
 
+    def _save(self) -> None:
+        """Leaves a checkpoint; called on every rank."""
+        self._share_statistics()
+        generators, optimizer = gather_object([rng_state()]), self.optimisation.state()
+        folder, keep = self.run.checkpoints, self.config.keep_checkpoints
+        on_main_process(
+            self.accelerator,
+            lambda: save_checkpoint(folder, self.state, self.module.state_dict(), optimizer, generators, keep),
+        )
+
+    def _share_statistics(self) -> None:
+        # Each rank has its own running statistics of batch norm; those of rank 0 are saved, so all go on with them.
+        if self.accelerator.num_processes > 1:
+            for buffer in self.module.buffers():
+                torch.distributed.broadcast(buffer, 0)
+
 
 class _Window:
-    """Sums over the steps since the last line of the log."""
+    """Sums over the steps since the last line of the log; skipped steps are only counted."""
 
     def __init__(self):
         self.sums: dict[str, torch.Tensor] = {}
-        self.steps, self.waited, self.since = 0, 0.0, time.perf_counter()
+        self.steps, self.skipped, self.waited, self.since = 0, 0, 0.0, time.perf_counter()
 
     @contextmanager
     def waiting(self):
@@ -200,7 +250,8 @@ class _Window:
         yield
         self.waited += time.perf_counter() - asked
 
-    def add(self, values: dict[str, torch.Tensor]) -> None:
+    def add(self, values: dict[str, torch.Tensor], taken: bool) -> None:
         self.steps += 1
-        for name, value in values.items():
+        self.skipped += not taken
+        for name, value in values.items() if taken else ():
             self.sums[name] = self.sums[name] + value if name in self.sums else value

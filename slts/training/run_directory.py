@@ -4,16 +4,24 @@
 append-only truth, ``checkpoints/``, ``best`` and ``last`` links to two of them, ``samples/``, ``results.jsonl``.
 """
 
+import fcntl
 import hashlib
 import json
+import os
+import socket
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from slts.data.shards import write_whole
 from slts.errors import UserError
 
-HARMLESS = ("data", "name", "runs", "workers", "cache_gb", "log_every", "keep_checkpoints", "dry_run", "tracking")
+HARMLESS = (
+    "data", "name", "runs", "workers", "cache_gb", "disk_gb", "log_every", "keep_checkpoints", "dry_run", "tracking",
+    "most_skipped", "watchdog_minutes",
+)  # fmt: skip
 """Keys that may differ when a run is continued: none changes what is learned."""
+LOCK = ".lock"
 
 
 def config_hash(config: DictConfig) -> str:
@@ -37,20 +45,42 @@ class RunDirectory:
         self.results = self.path / "results.jsonl"
 
     def open_for_training(self, config: DictConfig, corpus: dict) -> None:
-        """Creates the folder, or accepts it as the same run."""
-        if (self.path / "config.yaml").exists():
-            self._refuse_another(config, corpus)
-            return
-        begun = {self.samples, self.checkpoints, self.path / "corpus.json"}
-        if self.path.exists() and set(self.path.iterdir()) - begun:
-            raise UserError(f"{self.path} exists and is not a run; choose another name=")
+        """Creates the folder, or accepts it as the same run, and keeps other processes out while this one lives."""
+        self.check(config, corpus)
         try:
             self.samples.mkdir(parents=True, exist_ok=True)
             self.checkpoints.mkdir(exist_ok=True)
-            (self.path / "corpus.json").write_text(json.dumps(corpus, indent=1))
-            OmegaConf.save(config, self.path / "config.yaml")
+            self._lock()
+            if not (self.path / "config.yaml").exists():
+                write_whole(self.path / "corpus.json", json.dumps(corpus, indent=1).encode())
+                write_whole(self.path / "config.yaml", OmegaConf.to_yaml(config).encode())
         except OSError as error:
             raise UserError(f"{self.path} cannot be written ({error.strerror}); choose another runs=") from None
+
+    def check(self, config: DictConfig, corpus: dict) -> None:
+        """Whether training may begin or go on here; writes nothing."""
+        if (self.path / "config.yaml").exists():
+            self._refuse_another(config, corpus)
+        elif self.path.exists():
+            begun = {self.samples, self.checkpoints, self.path / "corpus.json", self.path / LOCK}
+            others = {file for file in self.path.iterdir() if file.suffix != ".tmp"} - begun
+            if others:
+                raise UserError(f"{self.path} exists and is not a run; choose another name=")
+
+    def _lock(self) -> None:
+        # A POSIX lock and not flock: loader processes do not inherit it, so it dies with the process that trains.
+        self.lock = (self.path / LOCK).open("a+")
+        try:
+            fcntl.lockf(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self.lock.seek(0)
+            raise UserError(
+                f"{self.path} is being trained by {self.lock.read() or 'another process'}; wait for it, stop it, or"
+                " choose another name="
+            ) from None
+        self.lock.truncate(0)
+        self.lock.write(f"process {os.getpid()} on {socket.gethostname()}")
+        self.lock.flush()
 
     def _refuse_another(self, config: DictConfig, corpus: dict) -> None:
         old, new = (OmegaConf.to_container(c) for c in (self.config(), config))

@@ -1,91 +1,201 @@
 """Checkpoints are whole or absent, the best is kept, and everything comes back as it was."""
 
+import json
 import random
+import resource
+import shutil
+import signal
 
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from safetensors.torch import load_file
 
+from slts.config import compose
 from slts.errors import UserError
 from slts.training import checkpoint
 from slts.training.checkpoint import (
     TrainingState,
+    last_checkpoint,
     load_optimizer,
     load_state,
     load_weights,
-    restore_rng,
-    rng_state,
     save_checkpoint,
 )
+from slts.training.data_parallel import DataParallel
+from slts.training.optimizer import build_optimizer
+from slts.training.rng import restore_rng, rng_aside, rng_state
 from slts.training.schedule import learning_rate
 
 
-def trained(steps: int = 3):
+def trained(steps: int = 3) -> tuple[torch.nn.Module, DataParallel]:
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.BatchNorm1d(3))
-    optimizer = torch.optim.AdamW(model.parameters())
+    optim = compose("train", ["data=x", "name=y"])[0].optim
+    optimisation = DataParallel(Accelerator(cpu=True), model, build_optimizer(model, optim))
     for _ in range(steps):
-        model(torch.randn(5, 4)).square().sum().backward()
-        optimizer.step()
-    return model, optimizer
+        optimisation.step(model(torch.randn(5, 4)).square().sum(), clip_norm=1.0)
+    return model, optimisation
 
 
-def save(folder, model, optimizer, **state):
-    folder.mkdir(exist_ok=True)
-    return save_checkpoint(folder, TrainingState(**state), model.state_dict(), optimizer.state_dict(), [rng_state()], 2)
+def save(run, model, optimisation, **state):
+    (run / "checkpoints").mkdir(exist_ok=True)
+    return save_checkpoint(
+        run / "checkpoints", TrainingState(**state), model.state_dict(), optimisation.state(), [rng_state()], 2
+    )
+
+
+def draws() -> list[float]:
+    return [random.random(), random.gauss(), np.random.rand(), torch.rand(1).item()]
 
 
 def test_everything_comes_back(tmp_path):
-    model, optimizer = trained()
-    path = save(tmp_path / "checkpoints", model, optimizer, step=3, samples=15, best_score=0.5, best_step=3)
-    expected = [random.random(), np.random.rand(), torch.rand(1).item()]
-    fresh, fresh_optimizer = trained(steps=0)
+    model, optimisation = trained()
+    random.gauss()  # Python keeps the second of each pair of Gaussian numbers for the next call
+    path = save(tmp_path, model, optimisation, step=3, samples=15, best_score=0.5, best_step=3)
+    expected = draws()
+    fresh, fresh_optimisation = trained(steps=0)
     load_weights(path, fresh)
-    load_optimizer(path, fresh_optimizer)
+    fresh_optimisation.load(load_optimizer(path, fresh_optimisation.parameters))
     restore_rng(path, 0)
-    assert [random.random(), np.random.rand(), torch.rand(1).item()] == expected
+    assert draws() == expected
     assert load_state(path) == TrainingState(3, 15, 0.5, 3)
     for a, b in zip(model.state_dict().values(), fresh.state_dict().values(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
-    for slot, values in optimizer.state_dict()["state"].items():
-        for name, value in values.items():
-            torch.testing.assert_close(value, fresh_optimizer.state_dict()["state"][slot][name], rtol=0, atol=0)
+    assert len(optimisation.state()) == 4 * 3
+    for name, value in optimisation.state().items():
+        torch.testing.assert_close(value, fresh_optimisation.state()[name], rtol=0, atol=0)
+
+
+def test_what_is_drawn_aside_changes_nothing():
+    state = rng_state()
+    expected = draws()
+    for name, value in state.items():
+        assert value.dtype != torch.bool, name
+    random.seed(1)
+    with rng_aside():
+        before = draws()
+    assert draws() == before != expected
 
 
 def test_the_newest_and_the_best_are_kept(tmp_path):
-    model, optimizer = trained()
+    model, optimisation = trained()
     for step in range(1, 6):
-        save(tmp_path / "checkpoints", model, optimizer, step=step, best_score=1.0, best_step=min(step, 2))
+        save(tmp_path, model, optimisation, step=step, best_score=1.0, best_step=min(step, 2))
     names = sorted(p.name for p in (tmp_path / "checkpoints").iterdir())
     assert names == ["step-00000002", "step-00000004", "step-00000005"]
     assert (tmp_path / "best").resolve().name == "step-00000002"
     assert (tmp_path / "last").resolve().name == "step-00000005"
 
 
-def test_a_failed_save_leaves_the_previous_checkpoint(tmp_path, monkeypatch):
-    model, optimizer = trained()
-    save(tmp_path / "checkpoints", model, optimizer, step=1, best_step=1)
+class Killed(BaseException):
+    pass
 
-    def full(*_):
-        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
-    with pytest.raises(OSError, match="No space"):
-        save(tmp_path / "checkpoints", model, optimizer, step=2, best_step=1)
-    assert (tmp_path / "last").resolve().name == "step-00000001"
-    assert not (tmp_path / "checkpoints" / "step-00000002").exists()
+def save_killed_at(call: int, monkeypatch, *arguments, **state) -> bool:
+    """Saves, dying before the call-th operation that changes the disk. Returns whether it got to the end."""
+    left = [call]
+
+    def counted(function):
+        def wrapper(*args, **kwargs):
+            left[0] -= 1
+            if left[0] < 0:
+                raise Killed
+            return function(*args, **kwargs)
+
+        return wrapper
+
+    with monkeypatch.context() as patch:
+        for owner, name in (
+            (checkpoint, "save_file"),
+            (checkpoint.os, "rename"),
+            (checkpoint.os, "replace"),
+            (checkpoint.shutil, "rmtree"),
+            (checkpoint.Path, "mkdir"),
+            (checkpoint.Path, "write_text"),
+            (checkpoint.Path, "symlink_to"),
+        ):
+            patch.setattr(owner, name, counted(getattr(owner, name)))
+        try:
+            save(*arguments, **state)
+        except Killed:
+            return False
+    return True
+
+
+def test_a_save_killed_at_any_instant_leaves_a_whole_checkpoint(tmp_path, monkeypatch):
+    model, optimisation = trained()
+    for call in range(100):
+        run = tmp_path / str(call)
+        run.mkdir()
+        for step in (1, 2):
+            save(run, model, optimisation, step=step, best_score=1.0, best_step=1)
+        ended = save_killed_at(call, monkeypatch, run, model, optimisation, step=3, best_score=2.0, best_step=3)
+        assert last_checkpoint(run).name in (["step-00000003"] if ended else ["step-00000002", "step-00000003"])
+        assert (run / "best" / "state.json").exists()
+        for folder in (run / "checkpoints").glob("step-*"):
+            assert checkpoint._damage(folder) is None, f"{folder.name} after call {call}"
+        save(run, model, optimisation, step=3, best_score=2.0, best_step=3)
+        names = sorted(p.name for p in (run / "checkpoints").iterdir())
+        assert names == ["step-00000002", "step-00000003"] and (run / "best").resolve().name == "step-00000003"
+        if ended:
+            break
+    assert 10 < call < 50
+
+
+def test_a_full_disk_keeps_the_previous_checkpoint_and_says_so(tmp_path):
+    model, optimisation = trained()
+    save(tmp_path, model, optimisation, step=1, best_step=1)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(UserError, match=r"step-00000002 cannot be written .*continues from step-00000001"):
+            save(tmp_path, model, optimisation, step=2, best_step=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["step-00000001"]
+    assert last_checkpoint(tmp_path).name == "step-00000001"
     assert load_file(tmp_path / "last" / "model.safetensors")
 
 
-def test_a_damaged_or_foreign_checkpoint_is_refused_by_name(tmp_path):
-    model, optimizer = trained()
-    path = save(tmp_path / "checkpoints", model, optimizer, step=1, best_step=1)
+def test_a_damaged_checkpoint_is_refused_and_the_whole_one_before_named(tmp_path):
+    model, optimisation = trained()
+    for step in (1, 2):
+        path = save(tmp_path, model, optimisation, step=step, best_step=step)
+    weights = (path / "model.safetensors").read_bytes()
+    (path / "model.safetensors").write_bytes(weights[:-7])
+    words = f"model.safetensors has {len(weights) - 7} of {len(weights)} bytes.*continues from step-00000001"
+    with pytest.raises(UserError, match=words):
+        last_checkpoint(tmp_path)
+    (path / "model.safetensors").unlink()
+    with pytest.raises(UserError, match=r"model\.safetensors is missing"):
+        last_checkpoint(tmp_path)
+    (path / "state.json").write_text("[]")
+    with pytest.raises(UserError, match=r"state\.json is not of slts train"):
+        last_checkpoint(tmp_path)
+    shutil.rmtree(path)
+    assert last_checkpoint(tmp_path).name == "step-00000001"
+
+
+def test_a_checkpoint_of_another_model_is_refused_by_name(tmp_path):
+    model, optimisation = trained()
+    path = save(tmp_path, model, optimisation, step=1, best_step=1)
     with pytest.raises(UserError, match="another model"):
         load_weights(path, torch.nn.Linear(2, 2))
+    with pytest.raises(UserError, match="another model"):
+        load_optimizer(path, [torch.zeros(3, 4)])
     (path / "model.safetensors").write_bytes(b"\x08" + bytes(20))
     with pytest.raises(UserError, match=r"model\.safetensors cannot be read"):
         load_weights(path, model)
+
+
+def test_the_state_is_readable_json(tmp_path):
+    path = save(tmp_path, *trained(), step=1, best_step=1)
+    state = json.loads((path / "state.json").read_text())
+    assert state["step"] == 1 and set(state["files"]) == {p.name for p in path.iterdir()} - {"state.json"}
 
 
 def test_learning_rate_warms_up_and_decays():
