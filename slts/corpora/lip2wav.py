@@ -3,7 +3,7 @@
 Below the root, ``<speaker>/{train,val,test}.txt`` name the videos and ``<speaker>/videos/<id>.*`` are the downloads.
 ``source=preprocessed`` reads what Lip2Wav's own preprocess.py leaves, ``<speaker>/preprocessed/<id>/cut-N/`` with the
 face crops ``i.jpg`` of the frames i where one was found, and ``audio.wav``. Its cuts are made by copying streams, which
-leaves audio and video of a cut up to a few hundredths of a second apart; the videos do not have that fault.
+leaves audio and video of some cuts apart, by 23 ms in the first one; the videos do not have that fault.
 """
 
 import re

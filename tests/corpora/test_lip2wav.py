@@ -1,4 +1,5 @@
 import json
+import tarfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -127,12 +128,25 @@ def test_the_chess_window_is_the_official_one(tmp_path):
 def test_prepare(dataset, tmp_path):
     """The real command: every id is a clip or a line in the ledger, and the face found is the one in the window."""
     out = tmp_path / "out"
-    slts("prepare", "corpus=lip2wav", f"root={dataset}", f"out={out}", "size=32", "workers=1", "speakers=[dl]")
+    slts(
+        "prepare",
+        "corpus=lip2wav",
+        f"root={dataset}",
+        f"out={out}",
+        "size=32",
+        "workers=1",
+        "speakers=[dl]",
+        "chunk_seconds=1",
+    )
     corpus = json.loads((out / "corpus.json").read_text())
-    assert {split: facts["clips"] for split, facts in corpus["splits"].items()} == {"train": 2, "val": 1, "test": 1}
+    assert {split: facts["clips"] for split, facts in corpus["splits"].items()} == {"train": 4, "val": 2, "test": 2}
     assert corpus["rejected"] == {"missing": 1} and corpus["fps"] == [25.0]
     (line,) = (out / "rejected.jsonl").read_text().splitlines()
     assert json.loads(line)["source"] == "dl/videos/vC2v1n-bZQU"
+    with tarfile.open(out / "val-000000.tar") as tar:
+        sample = json.load(tar.extractfile(next(name for name in tar.getnames() if name.endswith(".json"))))
+    left, _, right, _ = sample["face"]["box"]
+    assert 70 < (left + right) / 2 < 90 and 40 < right - left < 130 and sample["window"] == [480, 360, 640, 480]
 
 
 @pytest.fixture

@@ -137,7 +137,6 @@ def read_network(path: Path) -> S3FD:
     network = S3FD()
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (RuntimeError, pickle.UnpicklingError, AttributeError, TypeError, EOFError, OSError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UserError(f"s3fd_weights={path}: not the S3FD weights of {URL} ({reason}); download them again") from None
+    except (RuntimeError, pickle.UnpicklingError, AttributeError, TypeError, EOFError, OSError):
+        raise UserError(f"s3fd_weights={path}: not the S3FD weights that {URL} holds; download them again") from None
     return network.eval()

@@ -10,6 +10,7 @@ from drawn_faces import scene
 from slts.data import faces, media
 from slts.data.clip import Reject
 from slts.data.faces import FaceCrop, crop, cut, detect
+from slts.data.faces.tracks import one_person
 
 
 @pytest.fixture
@@ -180,3 +181,20 @@ def test_the_cascade_finds_the_speaker(grid, speaker):
     large = np.repeat(np.repeat(frames[::12], 3, axis=1), 3, axis=2)
     again = np.nanmedian(detect(large, 25, FaceCrop())[1], axis=0) / 3
     assert np.abs(again - [left, top, right, bottom]).max() < 12
+
+
+def test_who_is_seen_rarely_is_left_out():
+    """A large thing that is taken for a face in 4 of 10 pictures is nobody; in 5 of them it is somebody."""
+    face, thing = [100, 100, 150, 150], [0, 0, 90, 90]
+    for times, left in ((4, 100), (5, 0)):
+        found = [np.float32([face, thing] if i < times else [face]) for i in range(10)]
+        assert np.nanmax(one_person(found, "largest", 240, 320)[:, 0]) == left
+
+
+def test_a_box_belongs_to_one_person():
+    """Of two people close together one is lost: the other's box is not taken for theirs."""
+    left, right = [100, 50, 200, 150], [140, 50, 240, 150]
+    found = [np.float32([left, right]), np.float32([left])]
+    assert one_person(found, "central", 200, 300)[:, 0].tolist() == [100, 100]
+    lost = one_person(found, "central", 200, 380)[:, 0]
+    assert lost[0] == 140 and np.isnan(lost[1])
