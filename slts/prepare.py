@@ -2,13 +2,25 @@
 
 `slts prepare corpus=synthetic profile=lagged out=DIR` needs no download; `slts prepare corpus=grid root=DIR out=DIR`
 reads GRID; `slts prepare corpus=folder root=DIR out=DIR` reads any folder of talking-face videos. Run it again to
-continue after an interruption.
+continue after an interruption. `slts prepare action=verify data=DIR` re-reads what was made, prints its statistics and
+one line for every fault, and ends with status 1 if there is any.
 """
 
+from pathlib import Path
 
-def main(config) -> None:
-    from pathlib import Path
+from slts.errors import UserError
 
+
+def main(config) -> int:
+    needed, other = ("out", "data") if config.action == "make" else ("data", "out")
+    if config[needed] is None:
+        raise UserError(f"{needed}=... is required with action={config.action} (slts prepare --help lists every key)")
+    if config[other] is not None:
+        raise UserError(f"{other}={config[other]}: action={config.action} takes {needed}=DIR only; leave {other} out")
+    return _make(config) if config.action == "make" else _verify(config)
+
+
+def _make(config) -> int:
     from slts.data.contact_sheet import write_contact_sheet
     from slts.data.preparation import prepare_corpus
 
@@ -18,3 +30,21 @@ def main(config) -> None:
         print(f"{split:>6}: {facts['clips']} clips, {facts['hours']:.2f} h, {facts['speakers']} speakers")
     print(f"rejected: {sum(corpus['rejected'].values())} {corpus['rejected'] or ''} ({out}/rejected.jsonl)")
     print(f"look at {write_contact_sheet(corpus, out)}; {corpus['seconds']} s")
+    return 0
+
+
+def _verify(config) -> int:
+    from slts.data.shards import read_corpus_json
+    from slts.data.verification import table, verify_corpus
+
+    data = Path(config.data)
+    corpus = read_corpus_json(data)
+    found = verify_corpus(data, config.workers)
+    print(table(corpus["name"], found))
+    for fault in found.faults:
+        print(fault)
+    print(
+        f"{sum(found.clips.values())} of {len(found.keys)} clips are good, {len(corpus['shards'])} shards; picture and "
+        f"sound differ by {1000 * found.apart:.3f} ms at most; {len(found.faults)} faults"
+    )
+    return 1 if found.faults else 0

@@ -5,17 +5,12 @@ or on interruptions. Beside each shard lies a hidden sidecar with its facts, wri
 sidecars are merged into corpus.json and rejected.jsonl at the end.
 """
 
+import errno
 import hashlib
 import json
-import multiprocessing
-import os
-import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,22 +19,23 @@ import cv2
 import numpy as np
 import torch
 from omegaconf import OmegaConf
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from slts import __version__
 from slts.audio import SAMPLE_RATE
 from slts.audio.mel import BANDS, log_mel
 from slts.corpora import Utterance, load_corpus
+from slts.data.claim import claimed, remove_unfinished
 from slts.data.clip import Reject
-from slts.data.cutting import cut, refuse_too_long
+from slts.data.cutting import LONGEST, cut, refuse_too_long
 from slts.data.faces import FaceCrop, crop
 from slts.data.injection import inject_offset
 from slts.data.media import decode_flac, encode_flac, encode_h264
+from slts.data.parallel import run_jobs
 from slts.data.shards import sha256, write_shard, write_whole
 from slts.errors import UserError
 
-MARKER = ".prepare.json"
-"""Holds the recipe of the corpus in a folder from the start on."""
+PLACES = ("action", "data", "out", "root", "workers", "s3fd_weights")
+"""Keys that say where and how to work, not what comes out."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +79,8 @@ def prepare_corpus(config) -> dict:
         The contents of corpus.json, and ``seconds``, the wall time of this call.
 
     Raises:
-        UserError: nothing to read, nothing usable, or ``out`` not writable or taken by another corpus.
+        UserError: nothing to read, nothing usable, the disk full, or ``out`` not writable or taken by another corpus or
+            process.
     """
     began = time.monotonic()
     if config.size % 2:
@@ -100,31 +97,20 @@ def prepare_corpus(config) -> dict:
     recipe = Recipe(face, config.inject, config.seed, config.min_seconds)
     listing = "\n".join(f"{u.key}\t{u.split}\t{u.speaker}\t{u.text}\t{u.source}" for u in utterances)
     given = OmegaConf.to_container(config)
-    settings = {name: given[name] for name in given if name not in ("out", "root", "workers", "s3fd_weights")}
+    settings = {
+        name: given[name] for name in given if name not in ("action", "data", "out", "root", "workers", "s3fd_weights")
+    }
     settings["utterances"] = hashlib.sha256(listing.encode()).hexdigest()
     out = Path(config.out)
+    jobs = _jobs(utterances, out, recipe, config.shard_clips)
     try:
-        _claim(out, settings)
-        jobs = _jobs(utterances, out, recipe, config.shard_clips)
-        _run(jobs, config.workers or os.cpu_count())
-        return {**_merge(out, jobs, config.corpus, settings), "seconds": round(time.monotonic() - began, 1)}
+        with claimed(out, settings):
+            _run(jobs, config.workers)
+            return {**_merge(out, jobs, config.corpus, settings), "seconds": round(time.monotonic() - began, 1)}
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _disk_full(out, jobs) from None
         raise UserError(f"out={config.out}: cannot be written ({error.strerror or error}); choose another") from None
-
-
-def _claim(out: Path, settings: dict) -> None:
-    """Take the folder for this corpus, or find that it was taken for the same one."""
-    marker = out / MARKER
-    if marker.exists():
-        there = json.loads(marker.read_text())
-        if there != settings:
-            changed = ", ".join(key for key in settings if there.get(key) != settings[key])
-            raise UserError(f"out={out}: holds another corpus (different: {changed}); choose another or delete it")
-        return
-    if out.is_dir() and any(out.iterdir()):
-        raise UserError(f"out={out}: the folder is not empty and not of slts prepare; choose another")
-    out.mkdir(parents=True, exist_ok=True)
-    write_whole(marker, json.dumps(settings, indent=1).encode())
 
 
 def _jobs(utterances: list[Utterance], out: Path, recipe: Recipe, shard_clips: int) -> list[Job]:
@@ -139,73 +125,24 @@ def _jobs(utterances: list[Utterance], out: Path, recipe: Recipe, shard_clips: i
 
 
 def _run(jobs: list[Job], workers: int) -> None:
-    """Make the shards that are not there yet, in ``workers`` processes, with a progress bar by clip."""
+    """Make the shards that are not there yet."""
     left = [job for job in jobs if job.facts() is None]
-    if not left:
-        return
-    columns = TextColumn("preparing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
-    with Progress(*columns) as progress:
-        bar = progress.add_task("", total=sum(len(job.utterances) for job in jobs))
-        progress.advance(bar, sum(len(job.utterances) for job in jobs if job not in left))
-        if workers == 1:
-            threads, cv_threads = torch.get_num_threads(), cv2.getNumThreads()
-            _one_thread()
-            for job in left:
-                make_shard(job, lambda: progress.advance(bar))
-            torch.set_num_threads(threads)
-            cv2.setNumThreads(cv_threads)
-        else:
-            _run_in_pool(left, min(workers, len(left)), lambda clips: progress.advance(bar, clips))
+    if left:
+        clips, to_do = (sum(len(job.utterances) for job in part) for part in (jobs, left))
+        run_jobs(make_shard, left, workers, "preparing", clips, clips - to_do)
 
 
-def _run_in_pool(jobs: list[Job], workers: int, advance: Callable[[int], None]) -> None:
-    context = multiprocessing.get_context("spawn")
-    done = context.Value("q", 0)
-    seen = 0
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(done,))
-    try:
-        waiting = {pool.submit(_make_in_worker, job) for job in jobs}
-        while waiting:
-            finished, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-            for future in finished:
-                future.result()
-            advance(done.value - seen)
-            seen = done.value
-        pool.shutdown()
-    except BaseException as error:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            process.terminate()
-        if isinstance(error, BrokenProcessPool):
-            raise UserError("a worker process died, perhaps for want of memory; run again with fewer workers") from None
-        raise
-
-
-_done = None
-"""Counter of clips, shared with the main process; set in workers only."""
-
-
-def _start_worker(done) -> None:
-    global _done
-    _done = done
-    _one_thread()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    parent = multiprocessing.parent_process()
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
-
-
-def _one_thread() -> None:
-    """Processes share the cores, and sums do not depend on their number."""
-    torch.set_num_threads(1)
-    cv2.setNumThreads(0)
-
-
-def _make_in_worker(job: Job) -> None:
-    def tick() -> None:
-        with _done.get_lock():
-            _done.value += 1
-
-    make_shard(job, tick)
+def _disk_full(out: Path, jobs: list[Job]) -> UserError:
+    """What to free, judged by the shards that are there."""
+    remove_unfinished(out)
+    done = [(facts["bytes"], len(job.utterances)) for job in jobs if (facts := job.facts())]
+    left = sum(len(job.utterances) for job in jobs) - sum(clips for _, clips in done)
+    each = sum(size for size, _ in done) / max(1, sum(clips for _, clips in done))
+    need = f"about {left * each / 1e6:.0f} MB for the {left} clips left" if each else "the room that the shards need"
+    return UserError(
+        f"out={out}: the disk is full; free {need} and give the same command again: {len(done)} of {len(jobs)} shards "
+        f"are whole and are kept"
+    )
 
 
 def make_shard(job: Job, tick: Callable[[], None]) -> None:
@@ -264,6 +201,8 @@ def make_sample(utterance: Utterance, recipe: Recipe) -> dict:
     seconds = len(clip.frames) / clip.fps
     if seconds < recipe.min_seconds:
         raise Reject("too_short", f"{seconds:.2f} s are less than min_seconds={recipe.min_seconds}")
+    if seconds > LONGEST:
+        raise Reject("too_long", f"{seconds:.1f} s are more than {LONGEST:.0f}; chunk_seconds cuts videos, not this")
     crops, geometry = crop(clip.frames, clip.fps, recipe.face)
     facts = {
         "speaker": utterance.speaker,
@@ -324,8 +263,6 @@ def _merge(out: Path, jobs: list[Job], name: str, settings: dict) -> dict:
         "config": settings,
     }
     write_whole(out / "corpus.json", json.dumps(corpus, indent=1, ensure_ascii=False).encode())
-    for stale in out.glob(".*.tmp"):  # of killed processes
-        stale.unlink()
     return corpus
 
 

@@ -1,10 +1,17 @@
 """Shards: WebDataset tar files of KEY.mp4, KEY.flac and KEY.json, and the folder's corpus.json.
 
+One rule for what is not ours: a shard is ours whole or it is refused whole, with one message that names the first fault
+and counts them. Ours are plain files named KEY.mp4, KEY.flac and KEY.json, each key with all three and each once, none
+larger than LARGEST, up to the two empty blocks that end a tar. So a member that would land elsewhere, a link, a device,
+a pickle, a giant, a sample without sound and a truncated tar are refused. Members are found by offset and decoded in
+memory: nothing is unpacked, executed or followed.
+
 KEY.mp4 is the H.264 face crop at its native rate, KEY.flac the 16 kHz mono sound from the same instant on, KEY.json the
 facts of the sample (slts.data.preparation writes them).
 """
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -17,6 +24,10 @@ from webdataset import TarWriter
 from slts.errors import UserError
 
 MEMBERS = ("mp4", "flac", "json")
+LARGEST = 256 << 20
+"""Bytes that a member may have; a minute of 1024-pixel crops has less."""
+HEADER = 1 << 20
+"""Bytes that a header may have; tarfile would read what an extended header claims into memory."""
 NAME = re.compile(rf"(?P<key>[A-Za-z0-9_-]+)\.(?P<suffix>{'|'.join(MEMBERS)})")
 
 
@@ -36,13 +47,17 @@ def write_shard(path: Path, samples: Iterable[dict]) -> Path:
     Equal samples give equal bytes. The caller renames the file once it has recorded its facts.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        with TarWriter(file, encoder=False, mtime=0, user="slts", group="slts") as tar:
-            for sample in samples:
-                facts = json.dumps(sample["json"], ensure_ascii=False).encode()
-                tar.write({"__key__": sample["key"], "mp4": sample["mp4"], "flac": sample["flac"], "json": facts})
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with temporary.open("wb") as file:
+            with TarWriter(file, encoder=False, mtime=0, user="slts", group="slts") as tar:
+                for sample in samples:
+                    facts = json.dumps(sample["json"], ensure_ascii=False).encode()
+                    tar.write({"__key__": sample["key"], "mp4": sample["mp4"], "flac": sample["flac"], "json": facts})
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     return temporary
 
 
@@ -51,36 +66,50 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+class _Headers(io.FileIO):
+    """A tar file of which only headers are read."""
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= HEADER:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        return super().read(size)
+
+
 def index_shard(path: Path) -> list[dict]:
     """Where the samples of a shard lie: [{key, members: {mp4 | flac | json: (offset, size) in bytes}}] in file order.
 
-    Only headers are read. Raises UserError for a truncated or foreign tar: links, folders, names other than
-    KEY.{mp4,flac,json}, samples with a member missing.
+    Only headers are read. Raises UserError for what is not ours by the rule at the head of this module.
     """
     samples: dict[str, dict[str, tuple[int, int]]] = {}
+    faults: list[str] = []
     end = 0
     try:
-        with tarfile.open(path, "r:") as tar:
+        with _Headers(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
             for member in tar:
                 name = NAME.fullmatch(member.name)
+                if not 0 <= member.size <= LARGEST:
+                    faults.append(f"'{member.name}' claims {member.size} bytes, at most {LARGEST} are allowed")
+                    break  # what follows cannot be found
                 if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or not name:
-                    raise UserError(
-                        f"{path}: '{member.name}' is not a member of a shard; only KEY.mp4, .flac, .json are"
-                    )
+                    faults.append(f"'{member.name}' is not a member of a shard; only KEY.mp4, .flac, .json are")
+                    continue
                 members = samples.setdefault(name["key"], {})
                 if name["suffix"] in members:
-                    raise UserError(f"{path}: '{member.name}' is there twice; prepare the corpus again")
+                    faults.append(f"'{member.name}' is there twice")
                 members[name["suffix"]] = (member.offset_data, member.size)
                 end = member.offset_data + -(-member.size // 512) * 512
     except FileNotFoundError:
         raise UserError(f"{path}: no such shard; prepare the corpus again") from None
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
         raise UserError(f"{path}: not a whole tar file ({error}); prepare the corpus again") from None
-    if path.stat().st_size < end + 1024:  # two empty blocks end a tar; without them samples may be missing
+    if not faults and path.stat().st_size < end + 1024:  # without the two empty blocks samples may be missing
         raise UserError(f"{path}: the tar file is truncated; prepare the corpus again")
     for key, members in samples.items():
         if missing := [suffix for suffix in MEMBERS if suffix not in members]:
-            raise UserError(f"{path}: sample {key} has no {missing[0]}; prepare the corpus again")
+            faults.append(f"sample {key} has no {missing[0]}")
+    if faults:
+        more = f" and {len(faults) - 1} more faults" if len(faults) > 1 else ""
+        raise UserError(f"{path}: {faults[0]}{more}; the shard is refused, prepare the corpus again")
     return [{"key": key, "members": members} for key, members in samples.items()]
 
 

@@ -4,7 +4,7 @@ All times are presentation times in seconds. Nothing outside the given file is e
 """
 
 from slts.data.media.container import VIDEO_SUFFIXES, probe
-from slts.data.media.members import decode_flac, decode_frames, encode_flac, encode_h264
+from slts.data.media.members import decode_flac, decode_frames, encode_flac, encode_h264, frame_times
 from slts.data.media.muxing import mux
 from slts.data.media.reading import read_clip, read_picture
 from slts.data.media.sound import read_audio
@@ -15,6 +15,7 @@ __all__ = [
     "decode_frames",
     "encode_flac",
     "encode_h264",
+    "frame_times",
     "mux",
     "probe",
     "read_audio",

@@ -110,7 +110,17 @@ def declared_duration(container: av.container.InputContainer, stream: av.stream.
     """Seconds that the container states for a stream, else for itself; None where it states neither."""
     if stream.duration:
         return float(stream.duration * stream.time_base)
-    return container.duration / av.time_base if container.duration else None
+    if not container.duration:
+        return None
+    duration = container.duration / av.time_base
+    if "matroska" in container.format.name:  # it states the end, counted from zero
+        duration -= max(0.0, container_start(container))
+    return duration
+
+
+def has_index(container: av.container.InputContainer) -> bool:
+    """Whether seeking leads to a frame with its own timestamp; in MPEG program streams it may carry a neighbour's."""
+    return container.format.name != "mpeg"
 
 
 def probe(source: Path | bytes) -> tuple[float, float | None]:
@@ -128,6 +138,8 @@ def probe(source: Path | bytes) -> tuple[float, float | None]:
         if duration is None:
             times = [packet.pts * packet.time_base for packet in container.demux(stream) if packet.pts is not None]
             duration = float(max(times) - min(times)) + 1 / (rate or 25) if times else 0.0
+        elif stream.start_time is not None and not stream.duration:  # of the container, whose sound may start first
+            duration -= max(0.0, float(stream.start_time * stream.time_base) - container_start(container))
         return duration, rate
 
 
@@ -136,7 +148,7 @@ def mend_times(stamps: list[float | None], step: float) -> np.ndarray:
 
     Complete, rising stamps are taken as they are. Program streams stamp only some pictures, and some of those with a
     neighbour's time: there, a stamp that leaves the constant rate ``1 / step`` alone among its neighbours is dropped,
-    and what is missing continues at the constant rate.
+    so is a run that falls back in time until it catches up again, and what is missing continues at the constant rate.
     """
     times = np.array([np.nan if stamp is None else stamp for stamp in stamps])
     index = np.arange(len(times))
@@ -149,7 +161,14 @@ def mend_times(stamps: list[float | None], step: float) -> np.ndarray:
     trusted = np.abs(lag - median_filter(lag, 5, mode="nearest")) < step / 2
     if not trusted.any():
         trusted[:] = True
-    return np.maximum.accumulate(index * step + np.interp(index, stamped[trusted], lag[trusted]))
+    kept = stamped[trusted]
+    lag = lag[trusted]
+    for fallen in np.flatnonzero(np.diff(times[kept]) <= 0) + 1:
+        caught_up = np.flatnonzero(lag[fallen:] > lag[fallen - 1] - step / 2)
+        if len(caught_up):
+            lag[fallen : fallen + caught_up[0]] = np.nan
+    believed = np.isfinite(lag)
+    return np.maximum.accumulate(index * step + np.interp(index, kept[believed], lag[believed]))
 
 
 def nearest_rate(times: np.ndarray, declared: list[float]) -> float:

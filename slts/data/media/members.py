@@ -30,6 +30,17 @@ def decode_frames(source: Path | bytes, grey: bool = False) -> np.ndarray:
     return np.stack(frames)
 
 
+def frame_times(source: Path | bytes) -> np.ndarray:
+    """Presentation times (T,) in seconds of all frames of a shard's mp4, rising; nothing is decoded.
+
+    Raises:
+        Reject: unreadable, truncated or no_video.
+    """
+    with open_media(source) as container:
+        packets = container.demux(video_stream(container))
+        return np.sort([float(packet.pts * packet.time_base) for packet in packets if packet.pts is not None])
+
+
 def _luma(frame: av.VideoFrame) -> np.ndarray:
     plane = frame.planes[0]
     return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]

@@ -17,6 +17,7 @@ from slts.data.media.container import (
     declared_rates,
     decoded_frames,
     frame_time,
+    has_index,
     mend_times,
     nearest_rate,
     open_media,
@@ -46,7 +47,7 @@ class Picture:
     """Presentation time of the file's first frame."""
     container_start: float
     declared: float | None
-    """Seconds that the container states for the whole picture."""
+    """Seconds that the file states for the whole picture, as far as it does."""
 
 
 def read_frames(source: Path | bytes, span: tuple[float, float] | None = None) -> Picture:
@@ -61,7 +62,9 @@ def read_frames(source: Path | bytes, span: tuple[float, float] | None = None) -
     with open_media(source) as container:
         stream = video_stream(container)
         declared = declared_rates(stream)
-        facts = {"container_start": container_start(container), "declared": declared_duration(container, stream)}
+        # Of a span, the container's own duration says nothing: it may be that of a longer sound.
+        stated = declared_duration(container, stream) if span is None or stream.duration else None
+        facts = {"container_start": container_start(container), "declared": stated}
         shown = [(_rgb(frame), stamp) for frame, stamp in islice(_frames(container), None if span is None else 1)]
     if not shown:
         raise Reject("no_video", "the video stream holds no picture")
@@ -82,6 +85,9 @@ def read_frames(source: Path | bytes, span: tuple[float, float] | None = None) -
 
 def _by_index(source: Path | bytes, begin: float, end: float, first: float) -> tuple | None:
     """Frames, times and the time of the following frame; None where the index or the timestamps do not serve."""
+    with open_media(source) as container:
+        if not has_index(container):
+            return None
     for run_up in RUN_UP:
         whole = begin - run_up <= first
         frames, times, last = [], [], None

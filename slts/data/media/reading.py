@@ -100,11 +100,11 @@ def _refuse_truncated(picture: Picture, span: tuple[float, float] | None, sound_
     """
     if picture.declared is None:
         return
-    if span is not None:
-        expected, reached = min(span[1], picture.declared) - span[0], picture.end - float(picture.times[0])
+    begin = min(picture.first, picture.container_start)
+    if span is None:
+        expected, reached = picture.declared, max(picture.end, sound_end) - begin
     else:
-        end = max(picture.end, sound_end)
-        expected = picture.declared
-        reached = max(end, end - picture.first)  # Matroska declares the end, counted from zero
+        expected = min(span[1], picture.declared - (picture.first - begin)) - span[0]
+        reached = picture.end - float(picture.times[0])
     if expected - reached > max(0.2, expected / 20):
         raise Reject("truncated", f"{reached:.2f} s decoded of the {expected:.2f} s declared")

@@ -1,0 +1,188 @@
+"""A finished corpus against its corpus.json: every shard is hashed, every sample decoded and measured."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from slts.audio import SAMPLE_RATE
+from slts.data.clip import Reject
+from slts.data.media import decode_flac, decode_frames, frame_times
+from slts.data.parallel import run_jobs
+from slts.data.shards import index_shard, read_corpus_json, sha256
+from slts.errors import UserError
+
+FACTS = {
+    "speaker": str,
+    "text": str | None,
+    "fps": float | int,
+    "frames": int,
+    "split": str,
+    "source": str,
+    "offset_ms": float | int | None,
+    "words": list,
+}
+"""What KEY.json must hold, and of which type."""
+TIMES = 1e-3
+"""Seconds by which a picture's timestamp may leave i / fps."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard as corpus.json describes it."""
+
+    path: Path
+    sha256: str
+    clips: int
+    size: int
+
+    @property
+    def split(self) -> str:
+        return self.path.name.partition("-")[0]
+
+
+@dataclass
+class Findings:
+    """What was found in one shard or in a whole corpus."""
+
+    faults: list[str] = field(default_factory=list)
+    """One line each."""
+    keys: list[str] = field(default_factory=list)
+    clips: Counter = field(default_factory=Counter)
+    seconds: Counter = field(default_factory=Counter)
+    speakers: dict[str, set[str]] = field(default_factory=dict)
+    """All three by split, of the samples without a fault."""
+    apart: float = 0.0
+    """Largest difference between the lengths of picture and sound of a sample, seconds."""
+
+
+def verify_corpus(data: Path, workers: int = 0) -> Findings:
+    """Re-read a prepared corpus: counts, SHA-256, durations, members, decodability, agreement of picture and sound.
+
+    Args:
+        data: the folder that holds corpus.json.
+        workers: processes; 0 is one a core.
+
+    Raises:
+        UserError: no corpus.json of slts prepare.
+    """
+    corpus = read_corpus_json(data)
+    try:
+        shards = [Shard(data / s["file"], s["sha256"], s["clips"], corpus["size"]) for s in corpus["shards"]]
+        total = sum(shard.clips for shard in shards)
+        parts = run_jobs(_verify_shard, shards, workers, "verifying", total) if shards else []
+        whole = _join(parts)
+        whole.faults += _compare(corpus, whole, data)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{data}/corpus.json: not of slts prepare ({error!r}); prepare the corpus again") from None
+    return whole
+
+
+def table(name: str, found: Findings) -> str:
+    """The corpus's row of Table 1 of the paper: speakers, clips and hours of each split."""
+    splits = ("train", "val", "test")
+    speakers = set().union(*found.speakers.values())
+    clips = " | ".join(str(found.clips[split]) for split in splits)
+    hours = " | ".join(f"{found.seconds[split] / 3600:.2f}" for split in splits)
+    heads = "| corpus | speakers | train | val | test | train h | val h | test h |"
+    return f"{heads}\n|---|---|---|---|---|---|---|---|\n| {name} | {len(speakers)} | {clips} | {hours} |"
+
+
+def _verify_shard(shard: Shard, tick: Callable[[], None]) -> Findings:
+    found = Findings()
+    try:
+        index = index_shard(shard.path)
+    except UserError as error:
+        found.faults.append(str(error))
+        return found
+    if sha256(shard.path) != shard.sha256:
+        found.faults.append(f"{shard.path}: its SHA-256 is not that of corpus.json")
+    if len(index) != shard.clips:
+        found.faults.append(f"{shard.path}: {len(index)} clips, corpus.json says {shard.clips}")
+    with shard.path.open("rb") as file:
+        for entry in index:
+            read = {}
+            for suffix, (offset, size) in entry["members"].items():
+                file.seek(offset)
+                read[suffix] = file.read(size)
+            found.keys.append(entry["key"])
+            try:
+                facts, seconds, apart = _measure(read, shard)
+            except (Reject, ValueError, RecursionError) as error:
+                found.faults.append(f"{shard.path}: {entry['key']}: {error}")
+            else:
+                found.clips[shard.split] += 1
+                found.seconds[shard.split] += seconds
+                found.speakers.setdefault(shard.split, set()).add(facts["speaker"])
+                found.apart = max(found.apart, apart)
+            tick()
+    return found
+
+
+def _measure(read: dict[str, bytes], shard: Shard) -> tuple[dict, float, float]:
+    """Facts, seconds of sound, and by how much picture and sound differ. Raises Reject or ValueError for a fault."""
+    facts = json.loads(read["json"])
+    if not isinstance(facts, dict):
+        raise ValueError("its JSON is not an object")
+    for name, kind in FACTS.items():
+        if name not in facts or not isinstance(facts[name], kind) or isinstance(facts[name], bool):
+            raise ValueError(f"its JSON has no proper {name}")
+    if facts["split"] != shard.split:
+        raise ValueError(f"its JSON says split {facts['split']}")
+    if not facts["fps"] > 0:
+        raise ValueError(f"its JSON says {facts['fps']} frames a second")
+    frames, audio = decode_frames(read["mp4"], grey=True), decode_flac(read["flac"])
+    if len(frames) != facts["frames"]:
+        raise ValueError(f"{len(frames)} frames, its JSON says {facts['frames']}")
+    if frames.shape[1:] != (shard.size, shard.size):
+        raise ValueError(f"pictures of {frames.shape[2]}x{frames.shape[1]}, corpus.json says {shard.size}")
+    times = frame_times(read["mp4"])
+    if len(times) != len(frames) or np.abs(times - np.arange(len(frames)) / facts["fps"]).max() > TIMES:
+        raise ValueError(f"its pictures are not shown at i / {facts['fps']:g} s")
+    seconds = len(audio) / SAMPLE_RATE
+    apart = abs(seconds - len(frames) / facts["fps"])
+    if apart > 1 / facts["fps"]:
+        raise ValueError(f"picture and sound differ by {1000 * apart:.0f} ms, more than a frame")
+    return facts, seconds, apart
+
+
+def _join(parts: list[Findings]) -> Findings:
+    whole = Findings()
+    for part in parts:
+        whole.faults += part.faults
+        whole.keys += part.keys
+        whole.clips += part.clips
+        whole.seconds += part.seconds
+        for split, speakers in part.speakers.items():
+            whole.speakers.setdefault(split, set()).update(speakers)
+        whole.apart = max(whole.apart, part.apart)
+    return whole
+
+
+def _compare(corpus: dict, found: Findings, data: Path) -> list[str]:
+    """Faults of the corpus as a whole."""
+    faults = [f"{data}: key {key} occurs {times} times" for key, times in Counter(found.keys).items() if times > 1]
+    for split in {**corpus["splits"], **found.clips}:
+        stated = corpus["splits"].get(split, {"clips": 0, "hours": 0.0, "speakers": 0})
+        for what, there, slack in (
+            ("clips", found.clips[split], 0),
+            ("hours", found.seconds[split] / 3600, 1e-4),
+            ("speakers", len(found.speakers.get(split, ())), 0),
+        ):
+            if abs(there - stated[what]) > slack:
+                faults.append(f"{data}: {split} has {there:.6g} good {what}, corpus.json says {stated[what]}")
+    listed = {shard["file"] for shard in corpus["shards"]}
+    faults += [f"{path}: not in corpus.json" for path in sorted(data.glob("*.tar")) if path.name not in listed]
+    if hashlib.sha256(json.dumps(corpus["shards"]).encode()).hexdigest()[:12] != corpus["hash"]:
+        faults.append(f"{data}/corpus.json: its hash is not that of its list of shards")
+    if strangers := set().union(*found.speakers.values()) - set(corpus["speakers"]):
+        faults.append(f"{data}/corpus.json: does not name the speakers {', '.join(sorted(strangers))}")
+    ledger = data / "rejected.jsonl"
+    lines = len(ledger.read_bytes().splitlines()) if ledger.is_file() else 0
+    if lines != sum(corpus["rejected"].values()):
+        faults.append(f"{ledger}: {lines} lines, corpus.json says {sum(corpus['rejected'].values())}")
+    return faults
