@@ -57,9 +57,11 @@ def _check(config) -> None:
         raise UserError("source=preprocessed: these are face crops already; add faces=none")
     if config.source == "preprocessed" and not config.fps:
         raise UserError("source=preprocessed: pictures do not tell their rate; add fps=30 or that of the videos")
-    for speaker, (left, top, right, bottom) in config.windows.items():
-        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
-            raise UserError(f"windows.{speaker}: must be left, top, right, bottom between 0 and 1, in this order")
+    for speaker, window in config.windows.items():
+        if len(window) != 4 or not all(isinstance(side, int | float) and 0 <= side <= 1 for side in window):
+            raise UserError(f"windows.{speaker}={list(window)}: must be left, top, right, bottom, each in 0..1")
+        if window[0] >= window[2] or window[1] >= window[3]:
+            raise UserError(f"windows.{speaker}={list(window)}: left must be less than right and top less than bottom")
 
 
 def _speakers(root: Path) -> dict[str, Path]:
@@ -105,7 +107,7 @@ def _cuts(folder: Path, identity: str, speaker: str, split: str, config) -> list
             speaker=speaker,
             text=None,
             source=f"{speaker}/preprocessed/{identity}/{path.name}",
-            load=partial(_load_cut, path, config.fps, config.size, config.largest_gap),
+            load=partial(_load_cut, path, float(config.fps), config.size, config.largest_gap),
         )
         for number, path in cuts
     ]
@@ -126,7 +128,10 @@ def _load_video(
     fps: float | None,
     span: tuple[float, float] | None = None,
 ) -> Clip:
-    """A video, or a span of it in seconds, of which only the window (parts of width and height) is kept."""
+    """A video, or a span of it in seconds, of which only the window (parts of width and height) is kept.
+
+    The window in pixels is recorded as ``window``; the geometry of the face counts from its corner.
+    """
     clip = read_clip(video, fps=fps, span=span)
     if window:
         height, width = clip.frames.shape[1:3]

@@ -78,6 +78,8 @@ def test_bad_input_is_named(tmp_path):
         ({"source": "preprocessed", "faces": "none"}, "fps="),
         ({"windows": {"chess": [0.5, 0, 0.4, 1]}}, r"windows\.chess"),
         ({"windows": {"dl": [0, 0, 2, 1]}}, r"windows\.dl"),
+        ({"windows": {"dl": [0, 1]}}, r"windows\.dl"),
+        ({"windows": {"dl": ["a", 0, 1, 1]}}, r"windows\.dl"),
     ):
         with pytest.raises(UserError, match=match):
             read(tmp_path, **changes)
