@@ -22,7 +22,8 @@ SECTIONS = {
     "Losses": {
         "hard, soft, probe": ["loss/hard", "loss/soft", "loss/probe"],
         "self-synchronisation": ["loss/ssm"],
-        "vocoder": ["loss/stft", "loss/stoi"],
+        "intelligibility": ["loss/intelligibility", "loss/stoi"],
+        "spectra of the vocoder": ["loss/stft"],
         "adversarial": ["loss/adversarial", "loss/critic"],
     },
     "Machine": {
@@ -100,24 +101,24 @@ def draw(runs: list[Path], out: Path) -> None:
         if known & set(metrics)
     ]
     samples = sorted((runs[0] / "samples").glob("step-*"))[-1:]
-    pictures = [picture for folder in samples for picture in sorted(folder.glob("*.png"), reverse=True)[:2]]
-    columns = 4
+    found = sorted(
+        (picture for folder in samples for picture in folder.glob("*.png")), key=lambda p: p.stem != "offsets"
+    )
+    pictures, columns = found[:2], 6
     lines = -(-len(panels) // columns)
-    figure = plt.figure(figsize=(16, 2.6 * lines + (4.5 if pictures else 0)), layout="constrained")
-    grid = figure.add_gridspec(lines + bool(pictures), columns, height_ratios=[1] * lines + [1.7] * bool(pictures))
+    figure = plt.figure(figsize=(20, 2.6 * lines + (5 if pictures else 0)), layout="constrained")
+    grid = figure.add_gridspec(lines + bool(pictures), columns, height_ratios=[1] * lines + [1.9] * bool(pictures))
     for place, (title, metrics) in enumerate(panels):
         axis = figure.add_subplot(grid[place // columns, place % columns])
         for run, values in curves.items():
             for metric in metrics:
-                label = metric.partition("/")[2] or metric
-                axis.plot(
-                    *values.get(metric, ([], [])), linewidth=1, label=label if len(runs) == 1 else f"{run} {label}"
-                )
+                label = metric if len(runs) == 1 else f"{run} {metric}"
+                axis.plot(*values.get(metric, ([], [])), linewidth=1, label=label)
         axis.set_title(title, fontsize=9)
         axis.tick_params(labelsize=7)
         axis.legend(fontsize=6)
     for place, picture in enumerate(pictures):
-        axis = figure.add_subplot(grid[lines, 2 * place : 2 * place + 2])
+        axis = figure.add_subplot(grid[lines, 3 * place : 3 * place + 3])
         axis.imshow(plt.imread(picture))
         axis.set_axis_off()
     figure.suptitle(f"{', '.join(curves)} (drawn from metrics.jsonl and samples/ by slts dashboard)", fontsize=10)

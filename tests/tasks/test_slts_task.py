@@ -58,6 +58,27 @@ def test_vocoder_losses_reach_the_decoder_and_not_the_predictors():
         assert touched(task, losses[name]) == {"frame_encoder", "decoder", "vocoder"}
 
 
+def test_discriminators_train_the_generator_and_the_generator_does_not_train_them():
+    task = make("vocoder=univnet_c16", "variant=with_discriminators")
+    losses, _ = task(batch(frames=40))
+    assert touched(task, losses["adversarial"]) == {"frame_encoder", "decoder", "vocoder"}
+    assert all(p.grad is None or not p.grad.any() for p in task.critic.parameters())
+    assert touched(task, losses["critic"]) == {"vocoder"}
+    assert all(p.grad is None or not p.grad.any() for p in task.vocoder.generator.parameters())
+    assert all(p.grad.any() for p in task.critic.parameters())
+
+
+def test_the_weight_of_the_adversarial_loss_leaves_the_critic_alone():
+    def losses(weight: float) -> dict:
+        torch.manual_seed(3)
+        task = make("vocoder=univnet_c16", "variant=with_discriminators", f"task.loss.adversarial={weight}")
+        return task(batch(frames=40))[0]
+
+    one, three = losses(1.0), losses(3.0)
+    torch.testing.assert_close(three["adversarial"], 3 * one["adversarial"])
+    torch.testing.assert_close(three["critic"], one["critic"])
+
+
 def test_the_anchor_takes_the_decoder_out_of_the_soft_loss():
     task = make("variant=anchored")
     losses, _ = task(batch())
@@ -126,6 +147,7 @@ def test_padding_does_not_change_a_clip():
         (["variant=no_asm", "task.soft_source=probe"], "task.asm=false"),
         (["chunk_seconds=0.5"], "chunk_seconds=0.5"),
         (["model.heads=5"], "model.heads=5"),
+        (["variant=with_discriminators"], "add vocoder=univnet_c16"),
     ],
 )
 def test_combinations_that_cannot_work_are_refused(overrides, words):
