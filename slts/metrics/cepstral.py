@@ -12,7 +12,6 @@ from numpy.lib.stride_tricks import sliding_window_view
 from python_speech_features import get_filterbanks, lifter
 from python_speech_features.sigproc import preemphasis
 from scipy.fft import dct
-from scipy.sparse import csr_array
 
 from slts.audio import SAMPLE_RATE
 from slts.audio.mel import BANDS
@@ -28,9 +27,9 @@ MEL_CEPSTRA = 24
 
 
 @lru_cache(maxsize=1)
-def _filters() -> csr_array:
-    """Mel filters (257, 26). Mostly zeros; and a sparse product starts no BLAS threads beside a pool's processes."""
-    return csr_array(get_filterbanks(FILTERS, FFT, SAMPLE_RATE).T)
+def _filters() -> torch.Tensor:
+    """Mel filters (257, 26)."""
+    return torch.from_numpy(get_filterbanks(FILTERS, FFT, SAMPLE_RATE).T.copy())
 
 
 @torch.inference_mode()
@@ -42,9 +41,8 @@ def mfcc(audio: np.ndarray) -> np.ndarray:
     frames = sliding_window_view(signal, WINDOW)[::HOP]
     # torch's transform of many frames is the fastest of those at hand.
     spectrum = torch.fft.rfft(torch.from_numpy(frames.copy()), FFT)
-    power = ((spectrum.real.square() + spectrum.imag.square()) / FFT).numpy()
-    energy = power.sum(1)
-    bands = power @ _filters()
+    power = (spectrum.real.square() + spectrum.imag.square()) / FFT
+    energy, bands = power.sum(1).numpy(), (power @ _filters()).numpy()
     cepstra = lifter(dct(np.log(np.where(bands == 0, TINY, bands)), type=2, axis=1, norm="ortho")[:, :COEFFICIENTS])
     cepstra[:, 0] = np.log(np.where(energy == 0, TINY, energy))
     return cepstra

@@ -82,7 +82,10 @@ def score_pair(
         same = _compare(unshifted, plain | aligned, pesq_mode)
         outcome |= same | {f"a_{name}": value for name, value in same.items()}
     else:
-        shifted = _compare(overlap(reference, generated, offset), aligned, pesq_mode)
+        cut = overlap(reference, generated, offset)
+        if not plain:  # nothing to share, so no need to analyse what lies outside the cut
+            cut = Excerpt(cut[0].audio), Excerpt(cut[1].audio)
+        shifted = _compare(cut, aligned, pesq_mode)
         outcome |= _compare(unshifted, plain, pesq_mode) | {f"a_{name}": value for name, value in shifted.items()}
 
     row = {name: None if isinstance(outcome[name], Undefined) else outcome[name] for name in metrics}
