@@ -50,6 +50,8 @@ def _load(load_model: Callable, model: str, device: str) -> torch.nn.Module:
     except RuntimeError as error:
         raise UserError(f"whisper={model}: cannot be loaded ({_first_line(error)})") from None
     except OSError as error:
+        if Path(model).is_file():
+            raise UserError(f"whisper={model}: cannot be read ({error.strerror or error})") from None
         raise UserError(
             f"whisper={model}: not in the cache and cannot be downloaded ({error}); download it where there is a "
             "network and give the file, whisper=FILE.pt"
