@@ -3,7 +3,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from metric_clips import speech_like
+from metric_clips import decode, speech_like
 
 from slts.audio.mel import log_mel
 from slts.metrics import Undefined
@@ -45,6 +45,26 @@ def test_recovered_at_10_db_noise(frames):
     noise = np.random.RandomState(0).standard_normal(len(generated)).astype(np.float32)
     noise *= generated.std() / noise.std() * 10 ** (-10 / 20)
     assert offsets_ms(reference, generated + noise)[0] == 10 * frames
+
+
+def test_real_clips_are_exact_on_the_grid_and_within_a_millisecond_off_it(grid):
+    """Six recordings, both windows with real audio at their ends; 10 dB of noise costs nothing on the grid."""
+    files = sorted(grid.glob("s*/*.mpg"))
+    rng = np.random.RandomState(0)
+    refined_errors = []
+    for recording in map(decode, files[:: len(files) // 6][:6]):
+        count = len(recording) - 9600
+        heard = [recording[4800 - lag :][:count] for lag in range(-4800, 4801)]
+        reference = heard[4800]
+        for frames in rng.randint(-30, 31, 8):
+            generated = heard[4800 + 160 * frames]
+            noise = rng.standard_normal(len(generated)).astype(np.float32) * generated.std() * 10 ** (-10 / 20)
+            assert offsets_ms(reference, generated)[0] == offsets_ms(reference, generated + noise)[0] == 10 * frames
+        for lag in rng.randint(-4800, 4801, 8):
+            coarse, refined = offsets_ms(reference, heard[4800 + lag])
+            assert abs(coarse - lag / 16) <= 5.5
+            refined_errors.append(abs(refined - lag / 16))
+    assert np.median(refined_errors) <= 1
 
 
 def test_errors_equal_the_definition():
