@@ -1,9 +1,12 @@
+import errno
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +16,9 @@ from flash_and_beep import beep, flash, flash_frames, onset, write_video
 from omegaconf import DictConfig, OmegaConf
 
 from slts.audio.mel import log_mel
-from slts.data import preparation
-from slts.data.media import decode_flac, decode_frames
+from slts.corpora import Utterance
+from slts.data import cutting, preparation
+from slts.data.media import decode_flac, decode_frames, read_clip
 from slts.data.preparation import prepare_corpus
 from slts.data.shards import index_shard, read_corpus_json, sha256
 from slts.errors import UserError
@@ -240,3 +244,88 @@ def test_an_interrupt_ends_quickly_and_leaves_no_process(videos, tmp_path):
     error = process.communicate(timeout=10)[1].decode()
     assert process.returncode != 0
     assert error.count("Traceback") <= 1 and error.rstrip().endswith("KeyboardInterrupt")
+
+
+def test_a_second_prepare_in_the_same_folder_is_refused_until_the_first_is_dead(videos, tmp_path):
+    out = tmp_path / "out"
+    process = start(tmp_path / "run.py", config(videos, out, workers=2, shard_clips=1))
+    while not list(out.glob("*.tar")) and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGSTOP)
+    with pytest.raises(UserError, match="another slts prepare is at work"):
+        prepare_corpus(config(videos, out, shard_clips=1))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    prepare_corpus(config(videos, out, shard_clips=1))
+
+
+def test_a_full_disk_leaves_whole_shards_and_says_what_to_free(videos, prepared, tmp_path, monkeypatch):
+    real = preparation.write_shard
+    calls = iter(range(100))
+
+    class Full(io.FileIO):
+        def write(self, data):
+            if self.tell() > 4096:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
+
+    def filling(path, samples):
+        if next(calls) < 2:
+            return real(path, samples)
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "open", lambda path, mode: Full(path, mode))
+            return real(path, samples)
+
+    monkeypatch.setattr(preparation, "write_shard", filling)
+    out = tmp_path / "out"
+    with pytest.raises(UserError, match=r"disk is full; free about \d+ MB for the \d+ clips left .* 2 of \d shards"):
+        prepare_corpus(config(videos, out))
+    assert {path.name: path.read_bytes() for path in out.glob("*.tar")}.items() <= contents(prepared).items()
+    assert len(list(out.glob("*.tar"))) == 2 and not list(out.glob(".*.tmp"))
+    monkeypatch.undo()
+    prepare_corpus(config(videos, out))
+    assert contents(out) == contents(prepared)
+
+
+@pytest.fixture
+def long_video(tmp_path) -> Path:
+    """Nine seconds with a flash and a beep at 1.4, 4.4 and 7.4 s."""
+    (tmp_path / "in" / "ann").mkdir(parents=True)
+    frames = np.maximum.reduce([flash_frames(9, at) for at in (1.4, 4.4, 7.4)])
+    write_video(tmp_path / "in" / "ann" / "long.mkv", frames, sum(beep(9, at) for at in (1.4, 4.4, 7.4)))
+    return tmp_path / "in"
+
+
+def uncut(root: Path):
+    video = root / "ann" / "long.mkv"
+    load = partial(read_clip, video)
+    return [Utterance("long", "train", "ann", "three beeps", "ann/long.mkv", load, video)]
+
+
+@pytest.mark.parametrize("inject", ["none", "lagged"])
+def test_long_videos_become_chunks_with_real_picture_and_sound(long_video, tmp_path, monkeypatch, inject):
+    monkeypatch.setattr(preparation, "load_corpus", lambda *_: uncut(long_video))
+    out = tmp_path / "out"
+    prepare_corpus(config(long_video, out, chunk_seconds=3, inject=inject))
+    made = samples(out)
+    assert sorted(made) == ["long-0000", "long-0001", "long-0002"]
+    for sample in made.values():
+        facts, frames, audio = json.loads(sample["json"]), decode_frames(sample["mp4"]), decode_flac(sample["flac"])
+        offset = (flash(frames) / 25 - onset(audio)) * 1000
+        assert offset == pytest.approx(facts["offset_ms"] or 0, abs=1)
+        assert len(audio) == len(frames) * 640 and len(frames) == (75 if inject == "none" else 64)
+
+
+def test_a_rest_too_short_is_in_the_ledger(long_video, tmp_path, monkeypatch):
+    monkeypatch.setattr(preparation, "load_corpus", lambda *_: uncut(long_video))
+    corpus = prepare_corpus(config(long_video, tmp_path / "out", chunk_seconds=2.2))
+    assert corpus["rejected"] == {"too_short": 1}
+    assert json.loads((tmp_path / "out" / "rejected.jsonl").read_text())["source"] == "ann/long.mkv#8.80-11.00"
+
+
+def test_an_uncut_long_video_is_rejected_with_the_key_that_cuts_it(long_video, tmp_path, monkeypatch):
+    monkeypatch.setattr(preparation, "load_corpus", lambda *_: uncut(long_video))
+    monkeypatch.setattr(cutting, "LONGEST", 8.0)
+    with pytest.raises(UserError, match="too_long 1"):
+        prepare_corpus(config(long_video, tmp_path / "out"))
+    assert "chunk_seconds=30" in (tmp_path / "out" / "rejected.jsonl").read_text()

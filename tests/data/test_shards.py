@@ -58,6 +58,10 @@ def test_every_truncation_is_noticed(shard):
         ("/etc/clip.mp4", tarfile.REGTYPE),
         ("a/clip.mp4", tarfile.REGTYPE),
         ("clip.py", tarfile.REGTYPE),
+        ("clip.pkl", tarfile.REGTYPE),
+        ("clip.pyd", tarfile.REGTYPE),
+        ("clip.mp4", tarfile.FIFOTYPE),
+        ("clip.mp4", tarfile.CHRTYPE),
         ("clip.mp4", tarfile.SYMTYPE),
         ("clip.mp4", tarfile.LNKTYPE),
         ("clip.mp4", tarfile.DIRTYPE),
@@ -72,6 +76,51 @@ def test_foreign_members_are_refused(tmp_path, name, kind):
         member.type, member.linkname = kind, "/etc/passwd"
         tar.addfile(member, io.BytesIO())
     with pytest.raises(UserError, match="train-000000"):
+        index_shard(path)
+
+
+def test_one_message_counts_the_faults_and_nothing_is_written(tmp_path):
+    path = tmp_path / "train-000000.tar"
+    with tarfile.open(path, "w") as tar:
+        for name in ("../evil.mp4", "a.mp4", "a.json", "b.pickle"):
+            tar.addfile(tarfile.TarInfo(name), io.BytesIO())
+    with pytest.raises(UserError, match=r"train-000000.tar: '../evil.mp4' is not .* and 2 more faults; .* refused"):
+        index_shard(path)
+    assert [*tmp_path.iterdir()] == [path] and not (tmp_path.parent / "evil.mp4").exists()
+
+
+def header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
+    member = tarfile.TarInfo(name)
+    member.size, member.type = size, kind
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize("size", [300 << 20, 1 << 40, 1 << 62])
+def test_a_gigantic_member_is_refused_by_what_it_claims(tmp_path, size):
+    path = tmp_path / "train-000000.tar"
+    path.write_bytes(header("clip.mp4", size) + bytes(2048))
+    with pytest.raises(UserError, match=f"claims {size} bytes"):
+        index_shard(path)
+
+
+def test_a_negative_size_is_refused_and_does_not_loop(tmp_path):
+    block = bytearray(header("clip.mp4", 0))
+    block[124:136] = (-512 + 256**12).to_bytes(12, "big")
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    path = tmp_path / "train-000000.tar"
+    path.write_bytes(bytes(block) + bytes(1024))
+    with pytest.raises(UserError, match="train-000000"):
+        index_shard(path)
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_gigantic_header_is_not_read(tmp_path, kind):
+    path = tmp_path / "train-000000.tar"
+    with path.open("wb") as file:
+        file.write(header("x", 3 << 30, kind))
+        file.truncate(4 << 30)
+    with pytest.raises(UserError, match="a header of"):
         index_shard(path)
 
 

@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
+PATIENCE = 0.001
+"""Chance every 50 ms not to wait for the next shard, so that kills also fall into the start."""
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -56,26 +59,31 @@ def kill_and_compare(times: int, clips: int, seed: int, folder: Path) -> int:
     assert start(calm, clips).wait() == 0, "the uninterrupted run failed"
     duration = time.monotonic() - began
     expected = hashes(calm, "*.tar")
-    identical = 0
-    for number in range(1, times + 1):
+    kills = identical = 0
+    while kills < times:
+        there = hashes(rough, "*.tar") if rough.exists() else {}
+        if len(there) == len(expected):  # start over, so that every kill meets work
+            shutil.rmtree(rough)
+            there = {}
         process = start(rough, clips)
-        began = time.monotonic()
-        moment = rng.uniform(0.3, 1.0) * duration
-        while time.monotonic() - began < moment and process.poll() is None:
-            time.sleep(0.01)
-        victims = [process.pid, *(children(process) if rng.random() < 0.5 else [])]
-        victim = rng.choice(victims[1:] or victims)
-        if process.poll() is None:
+        wanted = len(there) + rng.randrange(1, 3)
+        while len(list(rough.glob("*.tar"))) < wanted and process.poll() is None and rng.random() > PATIENCE:
+            time.sleep(0.05)
+        time.sleep(rng.uniform(0, duration / len(expected)))
+        workers = children(process)
+        victim = rng.choice(workers) if workers and rng.random() < 0.5 else process.pid
+        alive = process.poll() is None
+        if alive:
             os.kill(victim, signal.SIGKILL)
         process.wait()
+        if not alive:
+            continue
+        kills += 1
         there = hashes(rough, "*.tar")
         same = there.items() <= expected.items()
         identical += same
-        who = "main process" if victim == process.pid else "worker"
-        print(f"kill {number}: {who} after {moment:.1f} s, {len(there)} of {len(expected)} shards, same: {same}")
-        if len(there) == len(expected):  # start over, so that every kill meets work
-            for path in [*rough.iterdir()]:
-                path.unlink()
+        who = "main process" if victim == process.pid else "a worker"
+        print(f"kill {kills}: {who}, {len(there)} of {len(expected)} shards there, same: {same}", flush=True)
     finished = start(rough, clips).wait() == 0 and hashes(rough) == hashes(calm)
     print(f"the run after the last kill: {'every file identical' if finished else 'DIFFERENT'}")
     return identical if finished else 0
