@@ -28,7 +28,7 @@ def validate(config, corpus: dict, run: RunDirectory, accelerator, task: torch.n
     The score is the mean a-STOI (section 5). Complete on the main process, empty elsewhere.
     """
     picture = (config.model.image_size, config.model.channels)
-    dataset = ShardDataset(Path(config.data), "val", *picture, Augmentation(config.augment.crop))
+    dataset = ShardDataset(config.data, "val", *picture, Augmentation(config.augment.crop), disk_gb=config.disk_gb)
     batches = evaluation_loader(
         dataset, config.batch_size, config.validate_clips, accelerator.process_index, accelerator.num_processes
     )
@@ -76,7 +76,7 @@ def show_clips(
 ) -> tuple[dict[str, Path], dict[str, Path]]:
     """Writes ``KEY.wav``, ``KEY-recorded.wav`` and ``KEY.png`` (Fig. 6) of clips; returns files by name."""
     folder.mkdir(parents=True, exist_ok=True)
-    places = {entry["key"]: i for i, (_, entry) in enumerate(dataset.entries)}
+    places = {key: i for i, key in enumerate(dataset.keys)}
     sounds, pictures = {}, {}
     for clip in clips:
         for name, audio in ((clip.key, clip.generated), (f"{clip.key}-recorded", clip.reference)):

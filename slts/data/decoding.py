@@ -1,0 +1,85 @@
+"""Decoding a stretch of a stored sample, and no more of it than is needed."""
+
+import io
+
+import cv2
+import numpy as np
+import soundfile
+
+from slts.audio import SAMPLE_RATE
+from slts.data.clip import Reject
+from slts.data.media.container import open_media, video_stream
+
+
+def decode_picture(mp4: bytes, fps: float, first: int, count: int, grey: bool) -> np.ndarray:
+    """Frames ``first`` to ``first + count - 1`` of a shard's mp4 as they are stored.
+
+    Decoding begins at the last key frame before them and ends with the last of them.
+
+    Returns:
+        (count, H, W) uint8 luma, 16-235, if ``grey``; else (count, 3H/2, W) uint8, luma above chroma (I420).
+
+    Raises:
+        Reject: unreadable, truncated or no_video.
+    """
+    done = 0
+    with open_media(mp4) as container:
+        stream = video_stream(container)
+        stream.codec_context.thread_type, stream.codec_context.thread_count = "NONE", 1
+        tick, height, width = float(stream.time_base), stream.height, stream.width
+        if stream.format.name != "yuv420p" or height % 2 or width % 2:
+            raise Reject("unreadable", f"{stream.format.name} of {width}x{height} pixels is not a shard's format")
+        if first:
+            container.seek(round(first / fps / tick), stream=stream)
+        stored = np.empty((count, height if grey else height * 3 // 2, width), np.uint8)
+        planes = _planes(stored, height, width)
+        for frame in container.decode(stream):
+            place = round(frame.pts * tick * fps) - first
+            if 0 <= place < count:
+                if (frame.height, frame.width) != (height, width):
+                    raise Reject("unreadable", "the size of the picture changes")
+                for plane, kept in zip(frame.planes, planes, strict=False):
+                    rows, columns = kept.shape[1:]
+                    kept[place] = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:rows, :columns]
+                done += 1
+            if place >= count - 1:
+                break
+    if done != count:
+        raise Reject("truncated", f"{done} of {count} frames from frame {first} on")
+    return stored
+
+
+def _planes(stored: np.ndarray, height: int, width: int) -> list[np.ndarray]:
+    """Views of luma (T, H, W) and, where there is room for them, of both chromas (T, H/2, W/2)."""
+    flat, luma, chroma = stored.reshape(len(stored), -1), height * width, height * width // 4
+    if flat.shape[1] == luma:
+        return [stored]
+    first, second = flat[:, luma : luma + chroma], flat[:, luma + chroma :]
+    return [stored[:, :height], *(part.reshape(-1, height // 2, width // 2) for part in (first, second))]
+
+
+def to_rgb(stored: np.ndarray) -> np.ndarray:
+    """I420 frames (T, 3H/2, W) as (T, H, W, 3) uint8 RGB (BT.601)."""
+    frames, rows, width = stored.shape
+    rgb = np.empty((frames, rows * 2 // 3, width, 3), np.uint8)
+    for source, target in zip(stored, rgb, strict=True):
+        cv2.cvtColor(source, cv2.COLOR_YUV2RGB_I420, dst=target)
+    return rgb
+
+
+def decode_sound(flac: bytes, first: int, count: int) -> np.ndarray:
+    """Samples ``first`` to ``first + count - 1`` of a shard's FLAC, (count,) float32 in [-1, 1]; zeros after its end.
+
+    Raises:
+        Reject: unreadable.
+    """
+    try:
+        with soundfile.SoundFile(io.BytesIO(flac)) as file:
+            if (file.samplerate, file.channels) != (SAMPLE_RATE, 1):
+                raise Reject("unreadable", f"{file.samplerate} Hz with {file.channels} channels, not 16 kHz mono")
+            if first:
+                file.seek(min(first, file.frames))
+            sound = file.read(count, dtype="float32")
+    except soundfile.LibsndfileError as error:
+        raise Reject("unreadable", str(error)) from None
+    return np.pad(sound, (0, count - len(sound)))

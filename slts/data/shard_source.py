@@ -1,0 +1,237 @@
+"""Where shards lie: in a folder, or wherever an address or a command reads them from.
+
+- ``data=DIR``: a folder of slts prepare.
+- ``data=https://HOST/FOLDER`` (or another scheme of webdataset's gopen: ftps, sftp, gs, hf, ais): ``/NAME`` is
+  appended, or put in the place of ``{name}`` where the address has one.
+- ``data="pipe:COMMAND"``: a command with ``{name}`` in it that writes file NAME to its output, for example
+  ``pipe:aws s3 cp s3://bucket/grid/{name} -``. It is split into words as a shell would, and run without a shell.
+
+What is not in a folder is copied into a cache on this machine, checked against the SHA-256 in corpus.json and read
+there like a local shard. All processes of a machine share the cache.
+"""
+
+import errno
+import fcntl
+import functools
+import hashlib
+import os
+import queue
+import re
+import select
+import shlex
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from webdataset.gopen import Pipe, gopen, gopen_schemes
+
+from slts.data.order import SampleOrder
+from slts.data.shards import read_corpus_json
+from slts.errors import UserError
+
+TRIES, PAUSE = 3, 1.0
+"""Times a file is asked for, and seconds before the second; each further pause is four times as long."""
+STALL = 120
+"""Seconds without data after which a download counts as broken."""
+IN_USE = 60
+"""Seconds since its last use during which a shard is not removed from the cache."""
+
+
+def shard_source(data: str | Path, disk_gb: float = 20.0) -> "Folder | Remote":
+    """The shards that ``data`` names; a Path is always a folder.
+
+    A command is run as it stands, so ``data`` must be what the user gave, never what a file says.
+
+    Raises:
+        UserError: there are no shards, or they cannot be reached.
+    """
+    remote = isinstance(data, str) and (data.startswith("pipe:") or "://" in data)
+    return _remote(data, disk_gb) if remote else Folder(Path(data))
+
+
+class Folder:
+    """Shards in a local folder."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.corpus = folder, _checked(read_corpus_json(folder), folder)
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+
+class Remote:
+    """Shards behind an address or a command, and their copies in ``$SLTS_CACHE`` (~/.cache/slts).
+
+    The cache holds up to ``disk_gb``, the least recently used shards are removed first, and none used in the last
+    minute.
+    """
+
+    def __init__(self, data: str, disk_gb: float):
+        scheme = data.partition(":")[0]
+        if scheme not in gopen_schemes or scheme == "__default__":
+            raise UserError(
+                f"data={data}: {scheme}: cannot be read; give a folder, an https address, or a command such as "
+                "data='pipe:aws s3 cp s3://bucket/folder/{name} -'"
+            )
+        if scheme == "pipe" and "{name}" not in data:
+            raise UserError(f"data={data}: the command needs {{name}} in the place of the file to read")
+        self.data, self.limit = data, int(disk_gb * 1e9)
+        cache = Path(os.environ.get("SLTS_CACHE", "~/.cache/slts")).expanduser()
+        self.shards, facts = cache / "shards", cache / hashlib.sha256(data.encode()).hexdigest()[:16]
+        try:
+            self.shards.mkdir(parents=True, exist_ok=True)
+            facts.mkdir(exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{cache} cannot be written ({error.strerror}); set SLTS_CACHE to another folder") from None
+        with self._lock(facts / "corpus.json"):
+            self._fetch("corpus.json", facts / "corpus.json", None)
+            self.corpus = _checked(read_corpus_json(facts), data)
+        self.digests = {shard["file"]: shard["sha256"] for shard in self.corpus["shards"]}
+
+    def path(self, name: str) -> Path:
+        """The local copy of a shard, fetched if it is not there. Raises UserError when it cannot be had."""
+        digest = self.digests[name]
+        path = self.shards / f"{name.removesuffix('.tar')}-{digest[:16]}.tar"
+        try:
+            os.utime(path)
+        except FileNotFoundError:
+            with self._lock(path):
+                if not path.exists():
+                    self._fetch(name, path, digest)
+                    self._make_room()
+        return path
+
+    @contextmanager
+    def _lock(self, target: Path) -> Iterator[None]:
+        """One process or thread of the machine at a time; the lock dies with its holder."""
+        with target.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _fetch(self, name: str, target: Path, digest: str | None) -> None:
+        temporary = target.with_name(f".{target.name}.tmp")
+        problem = ""
+        for attempt in range(TRIES):
+            if attempt:
+                time.sleep(PAUSE * 4 ** (attempt - 1))
+            try:
+                found = self._copy(name, temporary)
+                if digest in (found, None):
+                    temporary.rename(target)
+                    return
+                problem = f"its SHA-256 is {found[:16]}..., not {digest[:16]}... as in corpus.json"
+            except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise UserError(f"{target.parent}: the disk is full; free space there or set SLTS_CACHE") from None
+                problem = str(error)
+            finally:
+                temporary.unlink(missing_ok=True)
+        raise UserError(f"data={self.data}: {name} could not be fetched in {TRIES} tries ({problem})")
+
+    def _copy(self, name: str, target: Path) -> str:
+        """Copies a file of the source and returns its SHA-256. Raises OSError when it breaks off or stalls."""
+        pipe, digest, size = self._open(name), hashlib.sha256(), 0
+        try:
+            output = pipe.proc.stdout.fileno()
+            with target.open("wb") as file:
+                while True:
+                    if not select.select([output], [], [], STALL)[0]:
+                        raise OSError(f"no data for {STALL} s")
+                    block = os.read(output, 1 << 20)
+                    if not block:
+                        break
+                    size += len(block)
+                    if size > self.limit:
+                        raise OSError(f"larger than disk_gb={self.limit / 1e9:g}")
+                    digest.update(block)
+                    file.write(block)
+            if status := pipe.proc.wait(STALL):
+                program = pipe.proc.args[0]
+                what = ", no such file" if (program, status) == ("curl", 22) else ""
+                raise OSError(f"{program} ended with status {status}{what}")
+        finally:
+            pipe.proc.kill()
+            pipe.proc.stdout.close()
+            pipe.proc.wait()
+        return digest.hexdigest()
+
+    def _open(self, name: str) -> Pipe:
+        if self.data.startswith("pipe:"):
+            words = shlex.split(self.data.removeprefix("pipe:"))
+            return Pipe([word.replace("{name}", name) for word in words], mode="rb", bufsize=0)
+        address = self.data if "{name}" in self.data else self.data.rstrip("/") + "/{name}"
+        return gopen(address.replace("{name}", name), "rb", bufsize=0)
+
+    def _make_room(self) -> None:
+        """Removes the shards used longest ago until the rest fit."""
+        found = []
+        for path in self.shards.glob("*.tar"):
+            try:
+                facts = path.stat()
+            except FileNotFoundError:  # another process removed it
+                continue
+            found.append((facts.st_mtime, facts.st_size, path))
+        excess = sum(size for _, size, _ in found) - self.limit
+        for used, size, path in sorted(found):
+            if excess <= 0 or used > time.time() - IN_USE:
+                return
+            path.unlink(missing_ok=True)
+            excess -= size
+
+
+_remote = functools.cache(Remote)
+"""One a process, so that corpus.json is fetched once and cannot change while a run lasts."""
+
+
+class FetchAhead:
+    """Fetches the shards of the current window and of the next in a thread, so that training does not wait for them.
+
+    Args:
+        source: of the shards.
+        order: of the samples; not shared with a sampler.
+        names: files of the shards in the order's numbering.
+    """
+
+    def __init__(self, source: Remote, order: SampleOrder, names: list[str]):
+        self.source, self.order, self.names = source, order, names
+        self.next_window, self.error = -1, None
+        self.wanted: queue.SimpleQueue = queue.SimpleQueue()
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def reached(self, position: int) -> None:
+        """Tells where training is. Raises UserError for what went wrong in the thread."""
+        if self.error:
+            raise self.error
+        if position >= self.next_window:
+            shards, self.next_window = self.order.window(position)
+            following, _ = self.order.window(self.next_window)
+            self.wanted.put([self.names[shard] for shard in dict.fromkeys([*shards, *following])])
+
+    def stop(self) -> None:
+        self.wanted.put([])
+
+    def _work(self) -> None:
+        while names := self.wanted.get():
+            size = 0
+            for name in names:
+                try:
+                    size += self.source.path(name).stat().st_size
+                except (UserError, OSError) as error:
+                    self.error = error
+                    return
+                if size > self.source.limit:
+                    self.error = UserError(
+                        f"disk_gb={self.source.limit / 1e9:g} does not hold two windows of shards of "
+                        f"{self.source.data}; raise disk_gb or set window_shards lower"
+                    )
+                    return
+
+
+def _checked(corpus: dict, data: object) -> dict:
+    for shard in corpus["shards"]:
+        digest, clips = shard.get("sha256"), shard.get("clips")
+        if not (isinstance(digest, str) and re.fullmatch(r"[0-9a-f]{64}", digest) and isinstance(clips, int) and clips):
+            raise UserError(f"data={data}: corpus.json has no SHA-256 or clip count of {shard['file']}")
+    return corpus
