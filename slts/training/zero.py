@@ -98,7 +98,7 @@ class Zero:
         for index, parameter in enumerate(self.parameters):
             [flat] = self.groups[self.group_of[index]]["params"]
             if kept[flat]:
-                state[f"{index}.step"] = kept[flat]["step"].cpu()
+                state[f"{index}.step"] = kept[flat]["step"].cpu().clone()
                 for key in STATE[1:]:
                     state[f"{index}.{key}"] = safe_get_full_optimizer_state(parameter, key).cpu()
         return state
