@@ -83,9 +83,16 @@ def decoded_frames(
         raise Reject("unreadable", f"{damaged} of {packets} {stream.type} packets do not decode")
 
 
-def seek(container: av.container.InputContainer, stream: av.stream.Stream, time: float) -> None:
-    """Go on with the last key frame of a stream that the container's index finds before ``time`` in seconds."""
-    container.seek(int(time / stream.time_base), stream=stream)
+def seek(container: av.container.InputContainer, stream: av.stream.Stream, time: float) -> bool:
+    """Go on with the last key frame of a stream that the container's index finds before ``time`` in seconds.
+
+    False where the container cannot seek.
+    """
+    try:
+        container.seek(int(time / stream.time_base), stream=stream)
+    except av.FFmpegError:
+        return False
+    return True
 
 
 def frame_time(frame: av.frame.Frame, stream: av.stream.Stream, container: av.container.InputContainer) -> float:

@@ -92,8 +92,8 @@ def _by_index(source: Path | bytes, begin: float, end: float, first: float) -> t
         whole = begin - run_up <= first
         frames, times, last = [], [], None
         with open_media(source) as container:
-            if not whole:
-                seek(container, video_stream(container), begin - run_up)
+            if not whole and not seek(container, video_stream(container), begin - run_up):
+                return None
             for frame, stamp in _frames(container, end, from_start=whole):
                 if stamp is None or (last is not None and stamp <= last):
                     return None

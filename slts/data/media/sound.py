@@ -38,8 +38,8 @@ def read_audio(source: Path | bytes, span: tuple[float, float] | None = None) ->
             stream = audio_stream(container)
             rate = stream.rate
             jumped = begin - run_up > _stated_start(stream)
-            if jumped:
-                seek(container, stream, begin - run_up)
+            if jumped and not seek(container, stream, begin - run_up):
+                continue
             found = _pieces(container, stream, begin, end, jumped)
         if found is not None:
             break
