@@ -92,10 +92,12 @@ def refined_offset_ms(errors: Tensor) -> Tensor:
 def offsets_ms(reference: np.ndarray | Excerpt, generated: np.ndarray | Excerpt) -> tuple[float, float]:
     """(frontend, refined) offset of one pair (N,), (N',) at 16 kHz, in milliseconds; see the two below.
 
-    Raises Undefined if either is under 0.6 s, silent or not finite.
+    Raises Undefined if either is under 0.6 s, silent, not finite, or beyond what float32 mels hold (about 1e18).
     """
     pair = checked_pair(reference, generated, equal_lengths=False)
     errors = lag_errors(*(torch.from_numpy(side.analysis(LOG_MEL))[None] for side in pair))
+    if not errors.isfinite().all():
+        raise Undefined("audio is far too loud for alignment")
     return frontend_offset_ms(errors).item(), refined_offset_ms(errors).item()
 
 

@@ -41,7 +41,11 @@ def _attempt(compute: Callable, names: Sequence[str], *arguments) -> dict[str, f
         values = compute(*arguments)
     except Undefined as reason:
         return dict.fromkeys(names, reason)
-    return dict(zip(names, values if isinstance(values, tuple) else (values,), strict=True))
+    values = values if isinstance(values, tuple) else (values,)
+    return {
+        name: value if np.isfinite(value) else Undefined("audio is far too loud for a finite value")
+        for name, value in zip(names, values, strict=True)
+    }
 
 
 def _compare(pair: tuple[Excerpt, Excerpt], wanted: set[str], pesq_mode: str) -> dict[str, float | Undefined]:

@@ -126,7 +126,7 @@ def main(count: int) -> None:
         naive_ms, our_ms = np.median(slow), np.median(fast)
         print(f"{title:<34}{naive_ms:>9.1f}{our_ms:>9.1f}{naive_ms / our_ms:>8.1f}")
     os.sched_setaffinity(0, cores)
-    many = pairs * max(1, -(-300 // count))
+    many = pairs * max(1, -(-200 // count))
     pool_rate(pairs[:2], 1)  # starts the server that processes are forked from
     (_, one), (start, two) = pool_rate(many, 1), pool_rate(many, 2)
     print(

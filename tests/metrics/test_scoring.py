@@ -77,6 +77,16 @@ def test_bad_audio_gives_null_and_the_reason_for_every_metric(generated, reason)
     assert row["reasons"] == dict.fromkeys(USUAL, reason)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("scale", [1e30, 1e300])
+def test_absurdly_loud_audio_gives_no_number_that_is_none(scale):
+    row = score_pair(scale * speech_like(0).astype(float), speech_like(0), METRICS)
+    assert all(row[name] is None or np.isfinite(row[name]) for name in METRICS)
+    assert {name for name in METRICS if row[name] is None} == set(row["reasons"])
+    assert row["pesq"] is None and row["frontend_offset_ms"] is None
+    assert score_pair(1e6 * speech_like(0), speech_like(0))["reasons"] == {}
+
+
 def test_a_quarter_second_keeps_what_is_defined():
     audio = speech_like(0)[20000:25000]
     row = score_pair(audio, audio)
