@@ -1,9 +1,9 @@
 """The constant of a system's offsets, found without labels.
 
 Offsets learned from data are defined up to the system's own constant o_m: a model that speaks late by o_m and finds
-offsets too small by o_m explains the data as well. What a single video frame shows cannot be late. Regressing the mel on
-single-frame features over a range of lags around the found offsets therefore tells the constant: it is the lag at which
-the regression explains most.
+offsets too small by o_m explains the data as well. What a single video frame shows cannot be late. Regressing the mel
+on single-frame features over a range of lags around the found offsets therefore tells the constant: it is the lag at
+which the regression explains most.
 """
 
 from dataclasses import dataclass
