@@ -46,8 +46,8 @@ class TrainedRecogniser:
         if not len(mel):
             raise Undefined("audio is too short for a sentence of the grammar")
         features = splice(cepstra_of(mel)) @ self.models.projection
-        emitted = self.models.log_likelihood(features)[:, self.lattice.model[0]]
-        path, total = viterbi(self.lattice, emitted[None], torch.tensor([len(mel)]))
+        emitted = self.models.log_likelihood(features[None], self.lattice.model)
+        path, total = viterbi(self.lattice, emitted, torch.tensor([len(mel)]))
         if total[0] == -torch.inf:
             raise Undefined("audio is too short for a sentence of the grammar")
         said = dict.fromkeys(self.spoken[state] for state in path[0].tolist())

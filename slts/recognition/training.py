@@ -24,7 +24,7 @@ DIMENSIONS = 40
 FRAMES_A_STATE = 2.5
 PASSES = ("even", *["align"] * 3, "durations", *["align"] * 2, *["lda", *["align"] * 2] * 2, "split", *["align"] * 3)
 """Of alignment and estimation over all clips, named after what is done before it."""
-BATCH = 32
+BATCH = 64
 
 
 def train_word_models(
@@ -86,9 +86,7 @@ def _align(models: WordModels, examples: Sequence[Example]) -> list[Tensor]:
         lattice = stack([chain for chain, _ in chains])
         lengths = torch.tensor([len(example.cepstra) for example in batch])
         padded = pad_sequence([splice(example.cepstra) @ models.projection for example in batch], batch_first=True)
-        emitted = models.log_likelihood(padded)
-        emitted = emitted.gather(2, lattice.model[:, None].expand(-1, emitted.shape[1], -1))
-        paths, totals = viterbi(lattice, emitted, lengths)
+        paths, totals = viterbi(lattice, models.log_likelihood(padded, lattice.model), lengths)
         for row, (example, (_, spoken)) in enumerate(zip(batch, chains, strict=True)):
             if totals[row] == -torch.inf:
                 labels.append(_even_labels(models, example))

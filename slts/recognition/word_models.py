@@ -37,14 +37,15 @@ class WordModels:
         first = 1 + int(self.states[:index].sum())
         return list(range(first, first + int(self.states[index])))
 
-    def log_likelihood(self, features: Tensor) -> Tensor:
-        """Features (..., D) to (..., K): log-densities, less a constant that all models share."""
-        precision = 1 / self.variances
-        shift = (self.means.square() * precision).sum(2) + self.variances.log().sum(2)
-        squared = features.square() @ precision.flatten(0, 1).T
-        squared = squared - 2 * features @ (self.means * precision).flatten(0, 1).T
-        each = self.weights.clamp_min(1e-10).log() - 0.5 * (squared.unflatten(-1, shift.shape) + shift)
-        return each.logsumexp(-1) if each.shape[-1] > 1 else each.squeeze(-1)
+    def log_likelihood(self, features: Tensor, model: Tensor) -> Tensor:
+        """Features (B, T, D) in models (B, S) to (B, T, S): log-densities, less a constant that all models share."""
+        means, precision = self.means[model].flatten(1, 2), 1 / self.variances[model].flatten(1, 2)
+        log_weights = self.weights.clamp_min(1e-10).log()[model].flatten(1)
+        offset = (means.square() * precision - precision.log()).sum(2) - 2 * log_weights
+        terms = torch.cat([precision, -2 * means * precision, offset[..., None]], 2)
+        seen = torch.cat([features.square(), features, torch.ones_like(features[..., :1])], 2)
+        each = -0.5 * (seen @ terms.transpose(1, 2)).unflatten(2, (model.shape[1], -1))
+        return each.logsumexp(3) if each.shape[3] > 1 else each.squeeze(3)
 
     def responsibilities(self, features: Tensor, model: Tensor) -> Tensor:
         """Features (N, D) of frames that models (N,) emitted: (N, M), the share of each Gaussian."""

@@ -49,8 +49,8 @@ def test_words_are_found_and_told_apart():
     lattice, spoken = models.lattice(SLOTS)
     for _ in range(10):
         example, _ = clip(rng, sounds)
-        likelihood = models.log_likelihood(splice(example.cepstra) @ models.projection)
-        path, _ = viterbi(lattice, likelihood[:, lattice.model[0]][None], torch.tensor([150]))
+        features = splice(example.cepstra) @ models.projection
+        path, _ = viterbi(lattice, models.log_likelihood(features[None], lattice.model), torch.tensor([150]))
         heard = dict.fromkeys(spoken[state] for state in path[0].tolist())
         assert tuple(word for _, word in filter(None, heard)) == example.words
 
