@@ -36,9 +36,22 @@ from slts.metrics import METRICS, Undefined, offset_agreement, score_pairs, summ
 from slts.metrics.offsets import read_offsets
 from slts.metrics.opinion import opinion_table, read_ratings
 from slts.metrics.quality import PESQ_MODES
+from slts.recognition.error_rate import hear, summarise_words, table_columns
+from slts.recognition.recogniser import load_recognisers
+from slts.recognition.speech import read_text_table
 
 SUFFIXES = {f".{name.lower()}" for name in soundfile.available_formats() if name != "RAW"} | {".aif", ".oga", ".opus"}
-LIBRARIES = ("numpy", "scipy", "torch", "pesq", "python_speech_features", "soundfile", "soxr")
+LIBRARIES = (
+    "numpy",
+    "scipy",
+    "torch",
+    "pesq",
+    "python_speech_features",
+    "soundfile",
+    "soxr",
+    "jiwer",
+    "openai-whisper",
+)
 
 
 def read_audio(file: Path) -> np.ndarray:
@@ -99,13 +112,21 @@ def score_folders(config: DictConfig, out: Path) -> None:
     pairs = [partial(read_pair, references.get(stem), generated.get(stem)) for stem in stems]
     bar = partial(track, description="scoring", total=len(stems), console=Console(stderr=True))
     workers = min(config.workers or len(os.sched_getaffinity(0)), len(stems))
+    if config.recogniser and not config.text:
+        raise UserError(f"recogniser={config.recogniser}: k_wer needs what is said; give text=FILE.csv (stem, text)")
+    recognisers = load_recognisers(config.whisper, config.recogniser)
+    texts = _read(partial(read_text_table, stems=stems), "text", config.text) if config.text else {}
     rows = score_pairs(pairs, workers, metrics, config.pesq_mode, bar)
+    said = [texts.get(stem) for stem in stems]
+    heard = {r.metric: hear(r, pairs, said, partial(bar, description=r.metric)) for r in recognisers}
+    words = table_columns(heard) or [{}] * len(stems)
 
     write_table(
         out,
         [
             {"stem": stem, **{name: row[name] for name in metrics}, "pesq_mode": config.pesq_mode, "reason": why(row)}
-            for stem, row in zip(stems, rows, strict=True)
+            | columns
+            for stem, row, columns in zip(stems, rows, words, strict=True)
         ],
     )
     versions = {"slts": __version__, "python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
@@ -113,7 +134,7 @@ def score_folders(config: DictConfig, out: Path) -> None:
     summary = summarise(rows) | {"failed_stems": failed}
     settings = {"pesq": PESQ_MODES[config.pesq_mode], "resampling": "soxr HQ to 16 kHz", "versions": versions}
     print(f"{len(stems)} pairs in {out}")
-    print(json.dumps(summary | settings, allow_nan=False))
+    print(json.dumps(summary | summarise_words(heard) | settings, allow_nan=False))
 
 
 def score_ratings(config: DictConfig, out: Path) -> None:
