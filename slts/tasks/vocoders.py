@@ -63,6 +63,9 @@ class JointUnivNet(nn.Module):
             spectral = self.stft(generated[:, None], reference[:, None])
         return losses | {"stft": self.weight.stft * spectral, "stoi": self.weight.stoi * (1 - stoi)}
 
+    def compile(self, **options) -> None:
+        self.generator.compile(**options)
+
     def generate(self, mel: Tensor, mean: Tensor, std: Tensor) -> Tensor:
         silence = (torch.full_like(mean, 1e-5).log() - mean) / std
         return self.generator.generate(mel, silence)
