@@ -64,7 +64,7 @@ def test_every_option_of_every_group_composes():
 def test_a_variant_changes_only_what_it_names():
     plain, _ = compose("train", GIVEN)
     other, _ = compose("train", [*GIVEN, "variant=no_asm"])
-    plain.task.asm, plain.variant = False, "no_asm"
+    plain.task.dsm, plain.task.loss.ssm, plain.variant = False, 0.0, "no_asm"
     assert OmegaConf.to_container(other) == OmegaConf.to_container(plain)
 
 

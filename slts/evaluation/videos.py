@@ -1,19 +1,16 @@
 """A trained run applied to video files: the face found and cropped as its corpus was, in windows of bounded length."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import track
 
 from slts.audio import SAMPLE_RATE
 from slts.data.augmentation import fit_picture
-from slts.data.clip import Clip, Reject
+from slts.data.clip import Clip
 from slts.data.faces import FaceCrop, crop
-from slts.data.loader import Batch, evaluation_loader
-from slts.data.media import VIDEO_SUFFIXES, read_clip, read_picture
-from slts.data.shards import read_corpus_json
+from slts.data.loader import Batch
+from slts.data.media import VIDEO_SUFFIXES, read_picture
 from slts.errors import UserError
 from slts.evaluation.runs import TrainedRun
 
@@ -44,11 +41,11 @@ def speaker_index(run: TrainedRun, name: str | None) -> int:
 def speak(run: TrainedRun, video: Path, speaker: int, detector: str | None = None) -> np.ndarray:
     """Speech (N,) float32 at 16 kHz for a video, in sync with it and as long. Raises Reject for an unusable video."""
     clip = read_picture(video, run.corpus["config"]["fps"])
-    frames = _face(run, clip, detector)
+    frames = face_crops(run, clip, detector)
     audio = np.zeros(round(len(frames) / clip.fps * SAMPLE_RATE), np.float32)
     fade = round(OVERLAP * SAMPLE_RATE)
     for first, last in _windows(len(frames), clip.fps):
-        piece = run.task.generate(_batch(run, frames[first:last], clip.fps, speaker))[0].cpu().numpy()
+        piece = run.task.generate(as_batch(run, frames[first:last], clip.fps, speaker))[0].cpu().numpy()
         start = round(first / clip.fps * SAMPLE_RATE)
         piece = piece[: len(audio) - start]
         if first:
@@ -59,54 +56,19 @@ def speak(run: TrainedRun, video: Path, speaker: int, detector: str | None = Non
     return audio.clip(-1, 1)
 
 
-def estimate_offsets(run: TrainedRun, data: Path, detector: str | None, batch_size: int) -> list[dict]:
-    """key, offset_ms and confidence of every clip of a folder of shards, or of one video or a folder of them.
-
-    A video that cannot be used is named and left out. Raises UserError when the run estimates no offsets.
-    """
-    if not getattr(run.task, "asm", True):
-        raise UserError(
-            f"run={run.directory.path} (variant {run.config.variant}) estimates no offsets; use one with ASM"
-        )
-    if (data / "corpus.json").exists():
-        return list(_shard_offsets(run, data, batch_size))
-    rows = []
-    for video in track(find_videos(data), "estimating"):
-        try:
-            clip = read_clip(video, fps=run.corpus["config"]["fps"])
-            batch = _batch(run, _face(run, clip, detector), clip.fps, 0, clip.audio)
-            rows.append(_row(video.stem, run.task.offsets(batch), 0))
-        except Reject as reject:
-            print(f"{video}: {reject}")
-    return rows
-
-
-def _shard_offsets(run: TrainedRun, data: Path, batch_size: int) -> Iterator[dict]:
-    for split in read_corpus_json(data)["splits"]:
-        dataset = run.dataset(data, split, any_speaker=True)
-        for batch in track(evaluation_loader(dataset, batch_size), f"estimating {split}"):
-            estimate = run.task.offsets(batch.to(run.device))
-            yield from (_row(key, estimate, i) for i, key in enumerate(batch.key))
-
-
-def _row(key: str, estimate, i: int) -> dict:
-    return {
-        "key": key,
-        "offset_ms": round(float(estimate.ms[i]), 1),
-        "confidence": round(float(estimate.confidence[i]), 4),
-    }
-
-
-def _face(run: TrainedRun, clip: Clip, detector: str | None) -> np.ndarray:
+def face_crops(run: TrainedRun, clip: Clip, detector: str | None) -> np.ndarray:
     """(T, size, size, 3) uint8, cropped with the settings recorded in corpus.json."""
     prepared = run.corpus["config"]
     return crop(clip.frames, clip.fps, FaceCrop.of({**prepared, "faces": detector or prepared["faces"]}))[0]
 
 
-def _batch(run: TrainedRun, frames: np.ndarray, fps: float, speaker: int, audio: np.ndarray | None = None) -> Batch:
+def as_batch(run: TrainedRun, frames: np.ndarray, fps: float, speaker: int, audio: np.ndarray | None = None) -> Batch:
+    """A batch of one clip: crops (T, H, W, 3) uint8 RGB, and silence or audio (N,) padded or cut to their length."""
     picture = fit_picture(frames, run.config.model.image_size, run.config.model.channels, run.config.augment.crop)
     samples = round(len(frames) / fps * SAMPLE_RATE)
-    sound = np.zeros(samples, np.float32) if audio is None else np.pad(audio, (0, max(0, samples - len(audio))))
+    sound = (
+        np.zeros(samples, np.float32) if audio is None else np.pad(audio[:samples], (0, max(0, samples - len(audio))))
+    )
     return Batch(
         torch.from_numpy(picture)[None],
         torch.from_numpy(sound)[None],

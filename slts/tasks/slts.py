@@ -25,17 +25,24 @@ from slts.tasks.vocoders import build_vocoder
 
 
 def check(config) -> None:
-    """Refuses an anchor without ASM, discriminators without a vocoder to train, and chunks too short for the sync
-    radius or the vocoder. Raises UserError."""
+    """Refuses networks of other tasks, an anchor without ASM, discriminators without a vocoder to train, and chunks too
+    short for the sync radius or the vocoder. Raises UserError."""
     task, vocoder = config.task, config.vocoder
+    if "heads" not in config.model:
+        raise UserError(f"model={config.model.name} is not for task=slts; use model=s, m or small")
     if task.discriminators and vocoder.name != "univnet":
         raise UserError(
             f"task.discriminators=true needs a vocoder that is trained, and vocoder={vocoder.name} is not; add"
             " vocoder=univnet_c16 or univnet_c32, or leave the discriminators out"
         )
-    if not task.asm and task.soft_source == "probe":
-        raise UserError("task.soft_source=probe anchors DSM, which task.asm=false removes; set one of the two back")
-    edge = 2 * task.radius if task.asm else 0
+    if not task.dsm and task.soft_source == "probe":
+        raise UserError("task.soft_source=probe anchors DSM, which task.dsm=false removes; set one of the two back")
+    if not task.loss.hard and (task.stop_gradient or not task.dsm):
+        raise UserError(
+            "task.loss.hard=0 leaves the decoder without a loss of its mel; add task.stop_gradient=false and"
+            " task.dsm=true, so that the soft loss trains it"
+        )
+    edge = 2 * task.radius if task.dsm else 0
     needed = (edge + 1) / MEL_RATE
     if vocoder.name == "univnet":
         needed = max(needed, (edge // 2) / MEL_RATE + vocoder.segment_seconds)
@@ -63,7 +70,8 @@ class SltsTask(nn.Module):
 
     def __init__(self, task, model, vocoder, corpus: dict):
         super().__init__()
-        self.asm, self.radius, self.weight = task.asm, task.radius, task.loss
+        self.radius, self.weight = task.radius, task.loss
+        self.stop_gradient, self.correction = task.stop_gradient, task.correction
         self.register_buffer("mel_mean", torch.tensor(corpus["mel"]["mean"]))
         self.register_buffer("mel_std", torch.tensor(corpus["mel"]["std"]))
         self.frame_encoder = FrameEncoder(
@@ -82,9 +90,9 @@ class SltsTask(nn.Module):
             model.postnet_width,
             BANDS,
         )
-        if self.asm:
-            sizes = (features, BANDS, model.embedding_width, task.radius, task.temperature)
-            self.dsm, self.ssm = OffsetPredictor(*sizes), OffsetPredictor(*sizes)
+        sizes = (features, BANDS, model.embedding_width, task.radius, task.temperature)
+        self.dsm = OffsetPredictor(*sizes) if task.dsm else None
+        self.ssm = OffsetPredictor(*sizes) if task.loss.ssm else None
         self.probe = ContextFreeProbe(features, BANDS) if task.soft_source == "probe" else None
         self.vocoder = build_vocoder(vocoder, task.loss.adversarial if task.get("discriminators") else 0.0)
 
@@ -96,28 +104,29 @@ class SltsTask(nn.Module):
     def forward(self, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         target, lengths = self.target_mel(batch)
         features, mel = self.reconstruct(batch, target.shape[1])
+        # F is not detached: the paper states no stop-gradient here, so L^s and L_SSM train the frame encoder too.
+        local = upsample_by_time(features, batch.frames, batch.fps, target.shape[1])
         losses, report = {}, {}
-        offset = torch.zeros_like(lengths)
-        if self.asm:
-            # F is not detached: the paper states no stop-gradient here, so L^s and L_SSM train the frame encoder too.
-            local = upsample_by_time(features, batch.frames, batch.fps, target.shape[1])
+        offset, sure = torch.zeros_like(lengths), 1.0
+        if self.dsm is not None:
             log_p = self.dsm(local, target, lengths)
             offset = most_likely_offset(log_p)
+            sure = confidence(log_p, offset).detach()
             source = mel if self.probe is None else self.probe(local)
-            corrected = soft_correct(source.detach(), log_p)
+            corrected = soft_correct(source.detach() if self.stop_gradient else source, log_p)
             losses["soft"] = self.weight.soft * soft_loss(target, corrected, lengths, self.radius)
-            losses["ssm"] = self.weight.ssm * self_synchronisation_loss(self.ssm(local, mel, lengths))
             if self.probe is not None:
                 probed, inside = hard_correct(source, offset, lengths)
                 losses["probe"] = self.weight.hard * masked_mse(probed, target, inside)
             report["dsm_offset_ms"] = 10.0 * offset.float().mean()
             # Near 1 when DSM has collapsed to the edge of its range (its offsets then mean nothing).
             report["dsm_at_edge"] = (offset.abs() >= self.radius - 1).float().mean()
-        hard, valid = hard_correct(mel, offset, lengths)
+        if self.ssm is not None:
+            losses["ssm"] = self.weight.ssm * self_synchronisation_loss(self.ssm(local, mel, lengths))
+        hard, valid = hard_correct(mel, offset if self.correction == "repaired" else -offset, lengths)
         losses["hard"] = self.weight.hard * masked_mse(hard, target, valid)
         if self.weight.intelligibility:
             # A wrong shift spoils this loss more than it does eq. 6: clips count as far as DSM is sure of theirs.
-            sure = confidence(log_p, offset).detach() if self.asm else 1.0
             score = mel_intelligibility(self.as_log_mel(target), self.as_log_mel(hard), valid)
             losses["intelligibility"] = self.weight.intelligibility * (sure * (1 - score)).mean()
         losses |= self.vocoder.losses(hard, valid, batch.audio)
@@ -146,8 +155,8 @@ class SltsTask(nn.Module):
 
     @torch.no_grad()
     def offsets(self, batch: Batch) -> OffsetEstimate | None:
-        """DSM's offset of each clip, from its video and its recorded audio; None without ASM."""
-        if not self.asm:
+        """DSM's offset of each clip, from its video and its recorded audio; None without DSM."""
+        if self.dsm is None:
             return None
         target, lengths = self.target_mel(batch)
         local = upsample_by_time(self.encode(batch), batch.frames, batch.fps, target.shape[1])
@@ -157,11 +166,11 @@ class SltsTask(nn.Module):
 
     @torch.no_grad()
     def mels(self, batch: Batch) -> dict[str, Tensor]:
-        """Log-mels of Fig. 6: target, reconstruction and, with ASM, the hard-corrected reconstruction."""
+        """Log-mels of Fig. 6: target, reconstruction and, with DSM, the hard-corrected reconstruction."""
         target, lengths = self.target_mel(batch)
         features, mel = self.reconstruct(batch, target.shape[1])
         shown = {"target": target, "reconstruction": mel}
-        if self.asm:
+        if self.dsm is not None:
             local = upsample_by_time(features, batch.frames, batch.fps, target.shape[1])
             shown["corrected"] = hard_correct(mel, most_likely_offset(self.dsm(local, target, lengths)), lengths)[0]
         return {name: self.as_log_mel(value) for name, value in shown.items()}

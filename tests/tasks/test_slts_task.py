@@ -6,6 +6,7 @@ import torch
 from slts.config import compose
 from slts.data.loader import Batch
 from slts.errors import UserError
+from slts.models.synchronisation import hard_correct
 from slts.tasks import build_task, check_task
 
 CORPUS = {"speakers": ["a", "b"], "mel": {"mean": [-6.0] * 80, "std": [2.0] * 80}}
@@ -101,6 +102,34 @@ def test_the_loss_of_intelligibility_trusts_clips_as_far_as_dsm_does():
     assert touched(plain, losses["intelligibility"]) == {"frame_encoder", "decoder"}
 
 
+def test_ablations_move_what_their_names_say():
+    dsm_only, _ = make("variant=dsm_only")(batch())
+    assert {"soft", "hard"} <= set(dsm_only) and "ssm" not in dsm_only
+    ssm_only, _ = make("variant=ssm_only")(batch())
+    assert {"ssm", "hard"} <= set(ssm_only) and "soft" not in ssm_only
+    for variant in ("no_stop_gradient", "soft_only"):
+        task = make(f"variant={variant}")
+        losses, _ = task(batch())
+        assert touched(task, losses["soft"]) == {"frame_encoder", "decoder", "dsm"}
+        assert (losses["hard"] == 0) == (variant == "soft_only")
+    losses, _ = make("variant=hard_only")(batch())
+    assert losses["soft"] == 0 and losses["hard"] > 0
+
+
+def test_eq_5_as_printed_moves_the_other_way(monkeypatch):
+    seen = []
+
+    def spy(mel, offset, lengths):
+        seen.append(offset)
+        return hard_correct(mel, offset, lengths)
+
+    monkeypatch.setattr("slts.tasks.slts.hard_correct", spy)
+    for variant in ("paper", "eq5_as_printed"):
+        make(f"variant={variant}")(batch(frames=60))
+    assert seen[0].abs().max() > 0
+    assert torch.equal(seen[0], -seen[1])
+
+
 def test_without_asm_there_is_one_plain_mse():
     task = make("variant=no_asm", "task.loss.intelligibility=0").eval()
     losses, _ = task(batch())
@@ -144,7 +173,9 @@ def test_padding_does_not_change_a_clip():
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["variant=no_asm", "task.soft_source=probe"], "task.asm=false"),
+        (["variant=no_asm", "task.soft_source=probe"], "task.dsm=false"),
+        (["task.loss.hard=0"], "task.stop_gradient=false"),
+        (["variant=no_asm", "task.loss.hard=0", "task.stop_gradient=false"], "task.dsm=true"),
         (["chunk_seconds=0.5"], "chunk_seconds=0.5"),
         (["model.heads=5"], "model.heads=5"),
         (["variant=with_discriminators"], "add vocoder=univnet_c16"),
