@@ -9,8 +9,7 @@ MMAP_MAX, TRIM_THRESHOLD, TOP_PAD = -4, -1, -2
 def keep_freed_memory() -> None:
     """Tells glibc to reuse large blocks instead of returning them to the system after every step.
 
-    Without it each training step faults the same pages in again: the frame encoder's step took 233 ms instead of 171 ms
-    on one core. Does nothing elsewhere than on Linux with glibc.
+    Without it each training step faults the same pages in again. Does nothing elsewhere than on Linux with glibc.
     """
     if sys.platform != "linux":
         return

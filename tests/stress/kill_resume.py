@@ -8,32 +8,27 @@ import argparse
 import os
 import random
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-import psutil
-from launched import ROOT, command, differences, environment, generated_corpus
+sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2])]
+os.environ["OMP_NUM_THREADS"] = "1"
+
+from ranks import Ranks, differences, generated_corpus  # noqa: E402
 
 STEPS, VALIDATE_EVERY = 12, 3
 
 
 class Run:
     def __init__(self, path: Path, data: Path):
-        self.path, self.log = path, path.with_suffix(".log")
+        self.path = path
         keys = [f"data={data}", f"runs={path.parent}", f"name={path.name}", "workers=2"]
-        self.command = command("two_cpus", 2, *keys, f"steps={STEPS}", f"validate_every={VALIDATE_EVERY}")
+        self.keys = [*keys, f"steps={STEPS}", f"validate_every={VALIDATE_EVERY}"]
 
-    def start(self) -> subprocess.Popen:
-        with self.log.open("a") as log:
-            return subprocess.Popen(self.command, cwd=ROOT, env=environment(), stdout=log, stderr=log)
-
-    def finish(self) -> None:
-        if self.start().wait():
-            sys.exit(f"{self.path.name} failed:\n{self.log.read_text()[-4000:]}")
+    def start(self) -> Ranks:
+        return Ranks(2, self.path.with_suffix(".log"), *self.keys)
 
     @property
     def step(self) -> int:
@@ -48,56 +43,48 @@ class Run:
         return any((self.path / "checkpoints").glob(".step-*.tmp"))
 
 
-def kill_once(run: Run, instant: random.Random) -> str:
-    """Starts a run, kills everything it started, and says where that was."""
-    process = run.start()
+def kill_once(run: Run, instant: random.Random) -> tuple[bool, str]:
+    """Starts a run and kills all its processes. Returns whether they were still training, and where they stood."""
+    ranks = run.start()
     wanted, inside = instant.randrange(STEPS), instant.random() < 0.5
-    wait_for(process, lambda: run.step >= wanted)
     if inside:
-        wait_for(process, lambda: run.saving)
-        time.sleep(instant.uniform(0, 0.02))
-    else:
-        time.sleep(instant.uniform(0, 0.5))
-    saving = run.saving
-    alive = process.poll() is None
-    if alive:
-        # All of them: torchrun gives every rank a session of its own.
-        launcher = psutil.Process(process.pid)
-        for one in [launcher, *launcher.children(recursive=True)]:
-            one.send_signal(signal.SIGKILL)
-    process.wait()
-    step = run.step
-    return f"{'killed' if alive else 'ENDED'} at step {step}" + (", inside a checkpoint" if saving else "")
-
-
-def wait_for(process: subprocess.Popen, condition) -> None:
-    while process.poll() is None and not condition():
+        wanted = wanted // VALIDATE_EVERY * VALIDATE_EVERY
+    while ranks.alive and not (run.step >= wanted and (run.saving or not inside)):
         time.sleep(0.001)
+    time.sleep(instant.uniform(0, 0.01 if inside else 0.3))
+    saving, training = run.saving, ranks.alive
+    ranks.kill()
+    return training, f"killed at step {run.step}" + (", inside a checkpoint" if saving else "")
+
+
+def kill_and_compare(folder: Path, data: Path, times: int, seed: int) -> int:
+    """How many of ``times`` killed runs ended bit-identical to one in peace."""
+    same, instant = 0, random.Random(seed)
+    peaceful = Run(folder / "peaceful", data)
+    peaceful.start().finish()
+    for number in range(times):
+        run = Run(folder / f"run-{number}", data)
+        training, where = kill_once(run, instant)
+        left = os.readlink(run.path / "last").rpartition("-")[2] if (run.path / "last").is_symlink() else "none"
+        run.start().finish()
+        changed = differences(peaceful.path, run.path)
+        same += training and not changed
+        shown = "identical" if not changed else f"differs in {len(changed)}, first {changed[0]}"
+        print(f"{number + 1:3d}: {where}, checkpoint {left}: {shown if training else 'ENDED before'}", flush=True)
+        shutil.rmtree(run.path)
+    print(f"{same} of {times} identical", flush=True)
+    return same
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0, help="of the instants")
-    parser.add_argument("--data", type=Path, help="shards; made by slts prepare when not given")
+    parser.add_argument("--data", type=Path, help="shards; generated when not given")
     given = parser.parse_args()
-    same, instant = 0, random.Random(given.seed)
     with tempfile.TemporaryDirectory() as folder:
         data = given.data or generated_corpus(Path(folder) / "data")
-        peaceful = Run(Path(folder) / "peaceful", data)
-        peaceful.finish()
-        for number in range(given.times):
-            run = Run(Path(folder) / f"run-{number}", data)
-            where = kill_once(run, instant)
-            left = os.readlink(run.path / "last").rpartition("-")[2] if (run.path / "last").is_symlink() else "none"
-            run.finish()
-            changed = differences(peaceful.path, run.path)
-            same += not changed and where.startswith("killed")
-            shown = "identical" if not changed else f"differs in {len(changed)}, first {changed[0]}"
-            print(f"{number + 1:3d}: {where}, checkpoint {left}: {shown}", flush=True)
-            shutil.rmtree(run.path)
-    print(f"{same} of {given.times} identical")
-    return 0 if same == given.times else 1
+        return 0 if kill_and_compare(Path(folder), data, given.times, given.seed) == given.times else 1
 
 
 if __name__ == "__main__":

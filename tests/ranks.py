@@ -1,0 +1,109 @@
+"""Small trainings of several processes that start at once, because one process imports everything and forks the ranks.
+
+What torchrun would set is set here; launches by ``accelerate launch`` itself are in tests/end_to_end.
+"""
+
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+from safetensors.numpy import load_file
+
+ROOT = Path(__file__).resolve().parent.parent
+TINY = (
+    "experiment=cpu", "tracking=none", "model.image_size=32", "model.width=32", "model.layers=1",
+    "model.frame_width=8", "batch_size=4", "validate_clips=2", "log_every=1", "deterministic=true", "precision=fp32",
+)  # fmt: skip
+
+
+class Ranks:
+    """``slts train`` on ``count`` forked processes; what they print goes to ``log``.
+
+    ``variables`` join their environment, ``prepare(rank)`` is called in each before it trains.
+    """
+
+    def __init__(self, count: int, log: Path, *keys: str, prepare: Callable[[int], None] | None = None, **variables):
+        import slts.training.loop  # noqa: F401  (imported once, before the fork)
+        from slts import train  # noqa: F401
+
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = str(probe.getsockname()[1])
+        self.log = log
+        fork = multiprocessing.get_context("fork")
+        self.processes = []
+        for rank in range(count):
+            where = {
+                "RANK": str(rank),
+                "LOCAL_RANK": str(rank),
+                "WORLD_SIZE": str(count),
+                "LOCAL_WORLD_SIZE": str(count),
+            }
+            where |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+            environment = {**(where if count > 1 else {}), **variables}
+            process = fork.Process(target=_rank, args=(rank, log, environment, [*TINY, *keys], prepare))
+            process.start()
+            self.processes.append(process)
+
+    @property
+    def alive(self) -> bool:
+        return any(process.is_alive() for process in self.processes)
+
+    def wait(self) -> list[int]:
+        """Exit statuses, rank by rank."""
+        for process in self.processes:
+            process.join()
+        return [process.exitcode for process in self.processes]
+
+    def kill(self) -> None:
+        """kill -9 of all ranks and their loader processes."""
+        ranks = [psutil.Process(process.pid) for process in self.processes if process.is_alive()]
+        for one in ranks + [worker for rank in ranks for worker in rank.children(recursive=True)]:
+            if one.is_running():
+                one.send_signal(signal.SIGKILL)
+        self.wait()
+
+    def finish(self) -> str:
+        """Waits for a good end; what was printed."""
+        statuses = self.wait()
+        assert not any(statuses), f"{statuses}\n{self.log.read_text()[-4000:]}"
+        return self.log.read_text()
+
+
+def _rank(rank: int, log: Path, environment: dict[str, str], keys: list[str], prepare) -> None:
+    from slts.cli import run
+
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
+    os.environ.update(environment)
+    if prepare:
+        prepare(rank)
+    sys.exit(run("train", keys))
+
+
+def generated_corpus(folder: Path, clips: int = 24) -> Path:
+    """Shards made by ``slts prepare``."""
+    command = [sys.executable, "-m", "slts.cli", "prepare", "corpus=synthetic", "profile=lagged", f"clips={clips}"]
+    given = ["val=0.15", "test=0.1", "workers=1", f"out={folder}"]
+    subprocess.run([*command, *given], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return folder
+
+
+def differences(run: Path, other: Path) -> list[str]:
+    """Names of what is not bit-identical in the last checkpoints of two runs: weights, optimiser, every rank's RNG."""
+    found = []
+    names = {file.name for at in (run, other) for file in (at / "last").glob("*.safetensors")}
+    for name in sorted(names):
+        one, two = load_file(run / "last" / name), load_file(other / "last" / name)
+        found += [f"{name}: {key}" for key in one.keys() ^ two.keys()]
+        found += [f"{name}: {key}" for key in one.keys() & two.keys() if not np.array_equal(one[key], two[key])]
+    return found
