@@ -83,10 +83,12 @@ def ours(shards: Path, channels: int, cache_bytes: int = 0) -> Iterator:
 
 
 def decode(source: str | io.BytesIO, grey: bool) -> tuple[np.ndarray, np.ndarray | None]:
-    """Every frame, and the sound as 16 kHz mono where there is any, with PyAV as its guide does it."""
+    """Every frame, and the sound as 16 kHz mono where there is any, with PyAV as its guide does it, in one thread."""
     how = "gray" if grey else "rgb24"
     resampler, frames, pieces = av.AudioResampler("s16", "mono", 16000), [], []
     with av.open(source) as container:
+        for stream in container.streams.video:
+            stream.codec_context.thread_count = 1  # a core is what is compared, and loader processes share the cores
         for frame in container.decode():
             if isinstance(frame, av.VideoFrame):
                 frames.append(frame.to_ndarray(format=how))
