@@ -22,6 +22,7 @@ def main(config) -> int:
 
     from slts.data.loader import Augmentation, ShardDataset, training_loader
     from slts.data.shard_source import shard_source
+    from slts.errors import UserError
     from slts.evaluation.validation import validate
     from slts.tasks import build_task, check_task
     from slts.training.dry_run import report
@@ -32,7 +33,11 @@ def main(config) -> int:
     from slts.training.run_directory import RunDirectory
 
     check_task(config)
-    corpus = shard_source(config.data, config.disk_gb).corpus
+    try:
+        corpus = shard_source(config.data, config.disk_gb).corpus
+    except UserError as error:
+        made = f"; the corpus of this experiment: {config.corpus_command}" if config.corpus_command else ""
+        raise UserError(f"{error}{made}") from None
     if config.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(config.deterministic)
