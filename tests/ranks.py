@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import psutil
 from safetensors.numpy import load_file
 
@@ -105,5 +104,5 @@ def differences(run: Path, other: Path) -> list[str]:
     for name in sorted(names):
         one, two = load_file(run / "last" / name), load_file(other / "last" / name)
         found += [f"{name}: {key}" for key in one.keys() ^ two.keys()]
-        found += [f"{name}: {key}" for key in one.keys() & two.keys() if not np.array_equal(one[key], two[key])]
+        found += [f"{name}: {key}" for key in one.keys() & two.keys() if one[key].tobytes() != two[key].tobytes()]
     return found

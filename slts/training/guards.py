@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 STOPPED = 75
 """Exit status of a training that a signal stopped: saved, and continued by the same command (EX_TEMPFAIL)."""
+STDERR = 2
 
 
 class Interruption:
@@ -48,7 +49,7 @@ class Watchdog:
         faulthandler.cancel_dump_traceback_later()
 
     def feed(self) -> None:
-        faulthandler.dump_traceback_later(self.seconds, exit=True)
+        faulthandler.dump_traceback_later(self.seconds, exit=True, file=STDERR)
 
 
 def nan_unless_finite(loss: Tensor) -> Tensor:

@@ -1,16 +1,16 @@
 """Signals, the watchdog, non-finite steps and the clips they are blamed on, the lock of a run's folder."""
 
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from accelerate import Accelerator
-from conftest import ROOT
 from torch import Tensor, nn
 
 from slts.config import compose
@@ -19,6 +19,7 @@ from slts.training.data_parallel import DataParallel
 from slts.training.guards import (
     Interruption,
     RunningStatistics,
+    Watchdog,
     clips_without_finite_gradient,
     nan_unless_finite,
 )
@@ -113,36 +114,50 @@ def test_a_signal_is_noted_and_the_handler_put_back(number):
     assert signal.getsignal(number) is before
 
 
-def test_the_watchdog_shows_where_a_process_hangs_and_ends_it():
-    code = (
-        "import sys, time; sys.path.insert(0, '.'); from slts.training.guards import Watchdog\n"
-        "def hangs(): time.sleep(600)\n"
-        "with Watchdog(2 / 60) as watchdog:\n"
-        "    for _ in range(4): time.sleep(0.6); watchdog.feed()\n"
-        "    print('fed', flush=True); hangs()"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 1 and "fed" in done.stdout
-    assert "Timeout" in done.stderr and "in hangs" in done.stderr
+def in_another_process(function, *arguments) -> multiprocessing.Process:
+    process = multiprocessing.get_context("fork").Process(target=function, args=arguments)
+    process.start()
+    return process
+
+
+def hangs_after_a_while(log: Path) -> None:
+    os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT), 2)
+    with Watchdog(minutes=1 / 60) as watchdog:
+        for _ in range(3):
+            time.sleep(0.5)
+            watchdog.feed()
+        os.write(2, b"fed\n")
+        time.sleep(600)
+
+
+def test_the_watchdog_shows_where_a_process_hangs_and_ends_it(tmp_path):
+    process = in_another_process(hangs_after_a_while, tmp_path / "log")
+    process.join()
+    log = (tmp_path / "log").read_text()
+    assert process.exitcode == 1
+    assert log.startswith("fed\nTimeout") and "in hangs_after_a_while" in log
+
+
+def train_for_ever(path: Path) -> None:
+    run = RunDirectory(path)
+    run.open_for_training(compose("train", ["data=x", "name=y"])[0], {"hash": "h"})
+    in_another_process(time.sleep, 600)  # a loader process, which inherits whatever is open
+    (run.samples / "open").touch()
+    time.sleep(600)
 
 
 def test_a_run_has_one_trainer_at_a_time(tmp_path):
     config, _ = compose("train", ["data=x", "name=y"])
-    corpus = {"hash": "h"}
     run = RunDirectory(tmp_path / "run")
-    code = (
-        "import sys; from slts.config import compose; from slts.training.run_directory import RunDirectory\n"
-        "from pathlib import Path; config, _ = compose('train', ['data=x', 'name=y'])\n"
-        "run = RunDirectory(Path(sys.argv[1])); run.open_for_training(config, {'hash': 'h'})\n"
-        "print('open', flush=True); sys.stdin.read()"
-    )
-    other = subprocess.Popen(
-        [sys.executable, "-c", code, str(run.path)], cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert other.stdout.readline() == "open\n"
+    other = in_another_process(train_for_ever, run.path)
+    while not (run.samples / "open").exists():
+        time.sleep(0.01)
+    loaders = psutil.Process(other.pid).children()
     with pytest.raises(UserError, match=f"is being trained by process {other.pid} on .*name="):
-        run.open_for_training(config, corpus)
-    run.check(config, corpus)  # reading is allowed
+        run.open_for_training(config, {"hash": "h"})
+    run.check(config, {"hash": "h"})  # reading is allowed
     other.kill()
-    other.wait()
-    run.open_for_training(config, corpus)
+    other.join()
+    run.open_for_training(config, {"hash": "h"})
+    for loader in loaders:
+        loader.kill()
