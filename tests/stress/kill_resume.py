@@ -27,8 +27,8 @@ class Run:
         keys = [f"data={data}", f"runs={path.parent}", f"name={path.name}", "workers=2"]
         self.keys = [*keys, f"steps={STEPS}", f"validate_every={VALIDATE_EVERY}"]
 
-    def start(self) -> Ranks:
-        return Ranks(2, self.path.with_suffix(".log"), *self.keys)
+    def start(self, prepare=None) -> Ranks:
+        return Ranks(2, self.path.with_suffix(".log"), *self.keys, prepare=prepare)
 
     @property
     def step(self) -> int:
@@ -43,15 +43,23 @@ class Run:
         return any((self.path / "checkpoints").glob(".step-*.tmp"))
 
 
+def slow_disk(_rank: int) -> None:
+    """A checkpoint takes a moment, so that random instants fall into every part of it."""
+    from slts.training import checkpoint
+
+    sync = checkpoint._sync
+    checkpoint._sync = lambda path: (time.sleep(0.03), sync(path))
+
+
 def kill_once(run: Run, instant: random.Random) -> tuple[bool, str]:
     """Starts a run and kills all its processes. Returns whether they were still training, and where they stood."""
-    ranks = run.start()
+    ranks = run.start(slow_disk)
     wanted, inside = instant.randrange(STEPS), instant.random() < 0.5
     if inside:
         wanted = wanted // VALIDATE_EVERY * VALIDATE_EVERY
     while ranks.alive and not (run.step >= wanted and (run.saving or not inside)):
         time.sleep(0.001)
-    time.sleep(instant.uniform(0, 0.01 if inside else 0.3))
+    time.sleep(instant.uniform(0, 0.3))
     saving, training = run.saving, ranks.alive
     ranks.kill()
     return training, f"killed at step {run.step}" + (", inside a checkpoint" if saving else "")

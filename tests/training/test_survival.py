@@ -87,14 +87,16 @@ def test_another_number_of_processes_loses_and_repeats_no_clip(story, order):
     }
 
 
-def test_a_poisoned_clip_is_skipped_and_named(story):
+def test_a_poisoned_clip_is_skipped_and_named(story, order):
     words = f"step {POISONED_STEP} skipped: no finite gradient; clips: {story['poison']}\n"
     assert story["log"].count(words) == 1
     rows = [json.loads(line) for line in (story["run"] / "metrics.jsonl").read_text().splitlines()]
     values = {(row["step"], row["name"]): row["value"] for row in rows}
-    assert values[POISONED_STEP, "train/skipped_clips"] == story["poison"]
-    assert [values[step, "train/skipped"] for step in (1, 2, 3)] == [0, 1, 0]
-    assert (POISONED_STEP, "loss/total") not in values and np.isfinite(values[STEPS, "loss/total"])
+    for step, keys in enumerate(order, start=1):
+        skipped = story["poison"] in keys  # at step 2, and again in the next epoch
+        assert values[step, "train/skipped"] == skipped
+        assert values.get((step, "train/skipped_clips")) == (story["poison"] if skipped else None)
+        assert skipped or np.isfinite(values[step, "loss/total"])
     assert all(np.isfinite(value).all() for value in load_file(story["run"] / "last" / "model.safetensors").values())
 
 
