@@ -18,16 +18,18 @@ def main(config) -> None:
     from slts.evaluation.clips import generate_clips
     from slts.evaluation.pictures import offset_figure
     from slts.evaluation.results import result_row, write_results
-    from slts.evaluation.runs import load_run
+    from slts.evaluation.runs import load_speaking_run
+    from slts.evaluation.syncnet import judge_clips, load_syncnet
     from slts.evaluation.validation import show_clips
     from slts.metrics.alignment import overlap
     from slts.metrics.scoring import score_pairs
     from slts.recognition.recogniser import load_recognisers
     from slts.recognition.speech import read_texts
 
-    run = load_run(config.run, config.checkpoint)
+    run = load_speaking_run(config.run, config.checkpoint)
     data = Path(config.data or run.config.data)
     corpus = read_corpus_json(data)
+    syncnet = load_syncnet(config.syncnet) if config.syncnet else None
     recognisers = load_recognisers(config.whisper, config.recogniser, data)
     dataset = run.dataset(data, config.split)
     batches = track(evaluation_loader(dataset, config.batch_size), "generating")
@@ -39,8 +41,11 @@ def main(config) -> None:
         pairs, config.workers or os.cpu_count(), progress=partial(track, description="scoring", total=len(pairs))
     )
     rows = [{**vars(clip), **scores} for clip, scores in zip(clips, scored, strict=True)]
+    if syncnet:
+        judged = judge_clips(syncnet, data, config.split, clips, config.batch_size)
+        rows = [row | columns for row, columns in zip(rows, judged, strict=True)]
     words = _hear_clips(recognisers, clips, read_texts(data, config.split), rows)
-    row = result_row(run.config, corpus, config.split, config.sync, run.step, rows, words)
+    row = result_row(run.config, corpus, config.split, config.sync, run.step, rows, words, config.above_confidence)
     table = write_results(run.directory, config.split, row, rows)
     folder = run.directory.samples / config.split
     title = f"{run.config.name} on {config.split}"

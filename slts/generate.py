@@ -14,11 +14,11 @@ def main(config) -> int:
     from slts.data.clip import Reject
     from slts.data.media import mux
     from slts.errors import UserError
-    from slts.evaluation.runs import load_run
+    from slts.evaluation.runs import load_speaking_run
     from slts.evaluation.videos import find_videos, speak, speaker_index
 
     videos = find_videos(Path(config.input))
-    run = load_run(config.run, config.checkpoint)
+    run = load_speaking_run(config.run, config.checkpoint)
     speaker = speaker_index(run, config.speaker)
     out = Path(config.out)
     try:

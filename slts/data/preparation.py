@@ -1,37 +1,29 @@
 """Raw corpus to shards: utterance -> clip -> face crop -> sample -> shard -> corpus.json.
 
 The unit of work is one shard, made whole by one process, so that the result does not depend on the number of workers
-or on interruptions. Beside each shard lies a hidden sidecar with its facts, written before the shard gets its name; the
-sidecars are merged into corpus.json and rejected.jsonl at the end.
+or on interruptions; slts.data.assembly puts the shards together.
 """
 
 import errno
 import hashlib
-import json
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
-import cv2
 import numpy as np
-import torch
 from omegaconf import OmegaConf
 
-from slts import __version__
-from slts.audio import SAMPLE_RATE
-from slts.audio.mel import BANDS, log_mel
 from slts.corpora import Utterance, load_corpus
+from slts.data.assembly import assemble_shard, facts_of, merge_shards
 from slts.data.claim import claimed, remove_unfinished
 from slts.data.clip import Reject
 from slts.data.cutting import LONGEST, cut, refuse_too_long
 from slts.data.faces import FaceCrop, crop
 from slts.data.injection import inject_offset
-from slts.data.media import decode_flac, encode_flac, encode_h264
+from slts.data.media import encode_flac, encode_h264
 from slts.data.parallel import run_jobs
-from slts.data.shards import sha256, write_shard, write_whole
 from slts.errors import UserError
 
 PLACES = ("action", "data", "out", "root", "workers", "s3fd_weights")
@@ -55,18 +47,6 @@ class Job:
     path: Path
     utterances: list[Utterance]
     recipe: Recipe
-
-    @property
-    def sidecar(self) -> Path:
-        return self.path.with_name(f".{self.path.stem}.json")
-
-    def facts(self) -> dict | None:
-        """The sidecar of a finished shard, None while the shard is not there whole."""
-        if not self.sidecar.exists():
-            return None
-        facts = json.loads(self.sidecar.read_text())
-        size = self.path.stat().st_size if self.path.exists() else 0
-        return facts if facts["bytes"] == size else None
 
 
 def prepare_corpus(config) -> dict:
@@ -106,7 +86,8 @@ def prepare_corpus(config) -> dict:
     try:
         with claimed(out, settings):
             _run(jobs, config.workers)
-            return {**_merge(out, jobs, config.corpus, settings), "seconds": round(time.monotonic() - began, 1)}
+            corpus = merge_shards(out, [job.path for job in jobs], config.corpus, settings)
+            return {**corpus, "seconds": round(time.monotonic() - began, 1)}
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(out, jobs) from None
@@ -126,7 +107,7 @@ def _jobs(utterances: list[Utterance], out: Path, recipe: Recipe, shard_clips: i
 
 def _run(jobs: list[Job], workers: int) -> None:
     """Make the shards that are not there yet."""
-    left = [job for job in jobs if job.facts() is None]
+    left = [job for job in jobs if facts_of(job.path) is None]
     if left:
         clips, to_do = (sum(len(job.utterances) for job in part) for part in (jobs, left))
         run_jobs(make_shard, left, workers, "preparing", clips, clips - to_do)
@@ -135,7 +116,7 @@ def _run(jobs: list[Job], workers: int) -> None:
 def _disk_full(out: Path, jobs: list[Job]) -> UserError:
     """What to free, judged by the shards that are there."""
     remove_unfinished(out)
-    done = [(facts["bytes"], len(job.utterances)) for job in jobs if (facts := job.facts())]
+    done = [(facts["bytes"], len(job.utterances)) for job in jobs if (facts := facts_of(job.path))]
     left = sum(len(job.utterances) for job in jobs) - sum(clips for _, clips in done)
     each = sum(size for size, _ in done) / max(1, sum(clips for _, clips in done))
     need = f"about {left * each / 1e6:.0f} MB for the {left} clips left" if each else "the room that the shards need"
@@ -147,8 +128,6 @@ def _disk_full(out: Path, jobs: list[Job]) -> UserError:
 
 def make_shard(job: Job, tick: Callable[[], None]) -> None:
     """Make one shard and its sidecar. ``tick`` is called after every clip, used or not."""
-    statistics = {"frames": 0, "sum": np.zeros(BANDS), "squares": np.zeros(BANDS)}
-    kept: list[dict] = []
     rejected: list[dict] = []
 
     def samples():
@@ -163,32 +142,10 @@ def make_shard(job: Job, tick: Callable[[], None]) -> None:
                 detail = f"{type(error).__name__}: {error}"
                 rejected.append({"source": utterance.source, "reason": "error", "detail": detail})
             else:
-                audio = decode_flac(sample["flac"])  # what training will read: 16 bits lift the mel's floor
-                mel = log_mel(torch.from_numpy(audio)[None])[0].double().numpy()
-                statistics["frames"] += len(mel)
-                statistics["sum"] += mel.sum(0)
-                statistics["squares"] += np.square(mel).sum(0)
-                kept.append({"seconds": len(audio) / SAMPLE_RATE, **sample["json"]})
                 yield sample
             tick()
 
-    temporary = write_shard(job.path, samples())
-    facts = {
-        "file": job.path.name,
-        "clips": len(kept),
-        "bytes": temporary.stat().st_size if kept else 0,
-        "sha256": sha256(temporary),
-        "seconds": sum(sample["seconds"] for sample in kept),
-        "speakers": sorted({sample["speaker"] for sample in kept}),
-        "fps": sorted({sample["fps"] for sample in kept}),
-        "mel": {name: np.asarray(value).tolist() for name, value in statistics.items()},
-        "rejected": rejected,
-    }
-    write_whole(job.sidecar, json.dumps(facts).encode())
-    if kept:
-        temporary.rename(job.path)
-    else:
-        temporary.unlink()
+    assemble_shard(job.path, samples(), rejected)
 
 
 def make_sample(utterance: Utterance, recipe: Recipe) -> dict:
@@ -222,56 +179,3 @@ def make_sample(utterance: Utterance, recipe: Recipe) -> dict:
         "flac": encode_flac(clip.audio),
         "json": facts,
     }
-
-
-def _merge(out: Path, jobs: list[Job], name: str, settings: dict) -> dict:
-    """Write rejected.jsonl and corpus.json from the sidecars, and return the latter."""
-    shards = [(job.utterances[0].split, job.facts()) for job in jobs]
-    rejected = [reject for _, facts in shards for reject in facts["rejected"]]
-    lines = "".join(json.dumps(reject, ensure_ascii=False) + "\n" for reject in rejected)
-    write_whole(out / "rejected.jsonl", lines.encode())
-    shards = [(split, facts) for split, facts in shards if facts["clips"]]
-    if not shards:
-        reasons = ", ".join(f"{reason} {times}" for reason, times in Counter(r["reason"] for r in rejected).items())
-        raise UserError(f"no usable clip ({reasons}); {out / 'rejected.jsonl'} names each file and its reason")
-    splits = {}
-    for split in dict.fromkeys(split for split, _ in shards):
-        parts = [facts for other, facts in shards if other == split]
-        splits[split] = {
-            "clips": sum(facts["clips"] for facts in parts),
-            "hours": round(sum(facts["seconds"] for facts in parts) / 3600, 4),
-            "speakers": len({speaker for facts in parts for speaker in facts["speakers"]}),
-        }
-    files = [{key: facts[key] for key in ("file", "sha256", "clips")} for _, facts in shards]
-    corpus = {
-        "name": name,
-        "hash": hashlib.sha256(json.dumps(files).encode()).hexdigest()[:12],
-        "splits": splits,
-        "speakers": sorted({speaker for _, facts in shards for speaker in facts["speakers"]}),
-        "fps": sorted({fps for _, facts in shards for fps in facts["fps"]}),
-        "size": settings["size"],
-        "mel": _mel_statistics([facts["mel"] for split, facts in shards if split == "train"]),
-        "rejected": dict(sorted(Counter(reject["reason"] for reject in rejected).items())),
-        "shards": files,
-        "versions": {
-            "slts": __version__,
-            "av": av.__version__,
-            "opencv": cv2.__version__,
-            "numpy": np.__version__,
-            "torch": torch.__version__,
-        },
-        "config": settings,
-    }
-    write_whole(out / "corpus.json", json.dumps(corpus, indent=1, ensure_ascii=False).encode())
-    return corpus
-
-
-def _mel_statistics(parts: list[dict]) -> dict | None:
-    """Mean and standard deviation of each log-mel band over the frames of a split; None without frames."""
-    frames = sum(part["frames"] for part in parts)
-    if not frames:
-        return None
-    mean = sum(np.array(part["sum"]) for part in parts) / frames
-    square = sum(np.array(part["squares"]) for part in parts) / frames
-    deviation = np.sqrt(np.maximum(square - mean**2, 1e-8))
-    return {"mean": mean.round(6).tolist(), "std": deviation.round(6).tolist()}

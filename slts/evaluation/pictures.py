@@ -64,6 +64,31 @@ def offset_figure(truth: np.ndarray, predicted: np.ndarray, title: str, out: Pat
     _save(figure, out)
 
 
+def offset_histogram(
+    offsets: np.ndarray, step: float, title: str, out: Path, left_out: int = 0, note: str = ""
+) -> None:
+    """How offsets (ms) of a corpus are distributed, like Fig. 5: share of clips in bins of ``step`` ms around 0.
+
+    Args:
+        offsets: (n,), n >= 1.
+        step: width of a bin, ms.
+        title: above all.
+        out: PNG file.
+        left_out: clips not counted, named in the legend with ``note``.
+    """
+    figure, axis = plt.subplots(figsize=(6, 3.5), layout="constrained")
+    edge = step * (np.ceil(max(np.abs(offsets).max(), 2 * step) / step) + 0.5)
+    bins = np.arange(-edge, edge + step / 2, step)
+    label = f"{len(offsets)} clips" + (f", {left_out} left out ({note})" if left_out else "")
+    axis.hist(offsets, bins=bins, weights=np.full(len(offsets), 100 / len(offsets)), label=label)
+    axis.axvline(0, color="grey", linewidth=0.8)
+    median = float(np.median(offsets))
+    axis.axvline(median, color="black", linewidth=0.8, linestyle="--", label=f"median {median:+.0f} ms")
+    axis.set(xlabel="offset (ms), video late > 0", ylabel="clips (%)", title=title)
+    axis.legend(fontsize=8)
+    _save(figure, out)
+
+
 def comparison_figure(rows: list[dict], out: Path) -> None:
     """Bars of the plain and aligned scores of several result rows, one group a metric."""
     metrics = [("stoi", "STOI"), ("a_stoi", "a-STOI"), ("estoi", "ESTOI"), ("a_estoi", "a-ESTOI")]

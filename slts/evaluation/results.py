@@ -12,23 +12,35 @@ from slts.training.run_directory import RunDirectory, config_hash
 
 SCORES = ("stoi", "estoi", "pesq", "mcd", "a_stoi", "a_estoi", "a_pesq", "a_mcd")
 OFFSETS = ("frontend_offset_ms", "offset_ms", "dsm_offset_ms", "confidence", "at_edge")
+SYNCNET = ("syncnet_offset_ms", "syncnet_confidence", "lse_d", "lse_c")
 WORDS = ("w_wer", "w_said", "w_heard", "w_reason", "k_wer", "k_said", "k_heard", "k_reason")
-CLIP_COLUMNS = ("key", *SCORES, *OFFSETS, *WORDS, "reasons")
+CLIP_COLUMNS = ("key", *SCORES, *OFFSETS, *SYNCNET, *WORDS, "reasons")
 
 
 def result_row(
-    config, corpus: dict, split: str, sync: str, step: int, clips: list[dict], words: dict[str, dict]
+    config,
+    corpus: dict,
+    split: str,
+    sync: str,
+    step: int,
+    clips: list[dict],
+    words: dict[str, dict],
+    above_confidence: float = 3.0,
 ) -> dict:
     """The row of a split from its clips' scores and offsets, and from the summaries of w_wer and k_wer where a
     recogniser listened; a figure that does not apply is None.
 
     ``model_offset_ms`` is o_m, the mean of o_f - o_d over clips whose o_d is known: the constant that Offset-R2 against
     the frontend cannot see. ``offset_at_edge`` is the share of clips whose P(k) peaks at the limit of its range.
+    ``offset_r2_syncnet`` counts the clips in which SyncNet's confidence is above ``above_confidence``; it and LSE-D and
+    LSE-C, means over all clips, are there where SyncNet judged them.
     """
     found = [c for c in clips if c["dsm_offset_ms"] is not None]
     truth = _pairs(found, "offset_ms", "dsm_offset_ms")
     frontend = _pairs(found, "frontend_offset_ms", "dsm_offset_ms")
     model = _pairs(clips, "frontend_offset_ms", "offset_ms")
+    sure = [c for c in found if (c.get("syncnet_confidence") or 0) > above_confidence]
+    syncnet = _pairs(sure, "syncnet_offset_ms", "dsm_offset_ms")
     against_truth = offset_agreement(*truth) if len(truth[0]) > 1 else {}
     return {
         "task": config.task.name,
@@ -48,7 +60,10 @@ def result_row(
         "offset_within_10ms": against_truth.get("within_10ms"),
         "offset_at_edge": _mean([float(c["at_edge"]) for c in found]),
         "model_offset_ms": float(np.mean(model[0] - model[1])) if len(model[0]) else None,
-        "offset_r2_syncnet": None,
+        "offset_r2_syncnet": offset_agreement(*syncnet)["r2"] if len(syncnet[0]) > 1 else None,
+        "syncnet_clips": len(sure) if any("lse_d" in c for c in clips) else None,
+        "lse_d": _mean([c.get("lse_d") for c in clips]),
+        "lse_c": _mean([c.get("lse_c") for c in clips]),
         "w_wer": words["w_wer"]["rate"] if "w_wer" in words else None,
         "k_wer": words["k_wer"]["rate"] if "k_wer" in words else None,
         "seed": config.seed,

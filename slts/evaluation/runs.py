@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from slts.data.loader import Augmentation, ShardDataset
 from slts.errors import UserError
-from slts.tasks import build_task
+from slts.tasks import build_task, generates
 from slts.training.checkpoint import load_state, load_weights
 from slts.training.run_directory import RunDirectory
 
@@ -42,3 +42,14 @@ def load_run(path: str | Path, checkpoint: str = "best") -> TrainedRun:
     load_weights(weights, task)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return TrainedRun(directory, config, corpus, task.to(device).eval(), load_state(weights).step, device)
+
+
+def load_speaking_run(path: str | Path, checkpoint: str = "best") -> TrainedRun:
+    """``load_run`` of a system that generates speech. Raises UserError for one that only measures offsets."""
+    run = load_run(path, checkpoint)
+    if not generates(run.task):
+        raise UserError(
+            f"run={path}: task={run.config.task.name} generates no speech; it measures offsets, with slts offsets"
+            f" run={path}"
+        )
+    return run

@@ -11,8 +11,10 @@ from slts.audio import SAMPLE_RATE
 from slts.data.loader import Augmentation, ShardDataset, collate, evaluation_loader
 from slts.evaluation.clips import GeneratedClip, generate_clips
 from slts.evaluation.pictures import mel_figure, offset_figure
+from slts.evaluation.synchronisation import validate_offsets
 from slts.metrics.offsets import offset_agreement
 from slts.metrics.scoring import score_pairs
+from slts.tasks import generates
 from slts.training.loop import Validation
 from slts.training.run_directory import RunDirectory
 
@@ -25,8 +27,11 @@ COLLAPSED = 0.5
 def validate(config, corpus: dict, run: RunDirectory, accelerator, task: torch.nn.Module, step: int) -> Validation:
     """Scores up to ``validate_clips`` clips of the val split, shared among the ranks.
 
-    The score is the mean a-STOI (section 5). Complete on the main process, empty elsewhere.
+    The score is the mean a-STOI (section 5); a task that generates nothing is scored by the offsets it finds. Complete
+    on the main process, empty elsewhere.
     """
+    if not generates(task):
+        return validate_offsets(config, run, accelerator, task, step)
     picture = (config.model.image_size, config.model.channels)
     dataset = ShardDataset(config.data, "val", *picture, Augmentation(config.augment.crop), disk_gb=config.disk_gb)
     batches = evaluation_loader(
@@ -87,7 +92,7 @@ def show_clips(
         pictures[clip.key] = folder / f"{clip.key}.png"
         mel_figure(
             {name: mel[0].cpu().numpy() for name, mel in task.mels(batch).items()},
-            None if estimate is None else estimate.distribution[0].cpu().numpy(),
+            None if estimate is None or estimate.distribution is None else estimate.distribution[0].cpu().numpy(),
             f"{title}: {clip.key}" + ("" if clip.offset_ms is None else f", true offset {clip.offset_ms:+.0f} ms"),
             pictures[clip.key],
         )

@@ -28,6 +28,11 @@ def find_videos(path: Path) -> list[Path]:
     return videos
 
 
+def video_key(video: Path, data: Path) -> str:
+    """How a video is named in tables: its path below the folder ``data`` (or its name) without the suffix."""
+    return (video.relative_to(data) if data.is_dir() else Path(video.name)).with_suffix("").as_posix()
+
+
 def speaker_index(run: TrainedRun, name: str | None) -> int:
     """Index of the voice to speak with. Raises UserError when it is unknown, or not given and not the only one."""
     speakers = run.corpus["speakers"]

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from slts.audio.mel import log_mel
 from slts.corpora import Utterance
-from slts.data import cutting, preparation
+from slts.data import assembly, cutting, preparation
 from slts.data.media import decode_flac, decode_frames, read_clip
 from slts.data.preparation import prepare_corpus
 from slts.data.shards import index_shard, read_corpus_json, sha256
@@ -260,7 +260,7 @@ def test_a_second_prepare_in_the_same_folder_is_refused_until_the_first_is_dead(
 
 
 def test_a_full_disk_leaves_whole_shards_and_says_what_to_free(videos, prepared, tmp_path, monkeypatch):
-    real = preparation.write_shard
+    real = assembly.write_shard
     calls = iter(range(100))
 
     class Full(io.FileIO):
@@ -276,7 +276,7 @@ def test_a_full_disk_leaves_whole_shards_and_says_what_to_free(videos, prepared,
             patch.setattr(Path, "open", lambda path, mode: Full(path, mode))
             return real(path, samples)
 
-    monkeypatch.setattr(preparation, "write_shard", filling)
+    monkeypatch.setattr(assembly, "write_shard", filling)
     out = tmp_path / "out"
     with pytest.raises(UserError, match=r"disk is full; free about \d+ MB for the \d+ clips left .* 2 of \d shards"):
         prepare_corpus(config(videos, out))

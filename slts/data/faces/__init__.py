@@ -48,7 +48,10 @@ DETECTORS = {
     "s3fd": Detector(s3fd.load, (1.1, 0.48), (0.72, 0.75)),  # not measured; its boxes too reach from forehead to chin
 }
 """``none`` takes the whole picture for the face."""
-REGIONS = ("face", "mouth")
+REGIONS = ("face", "mouth", "syncnet")
+SYNCNET = (1.4 / 1.1, 0.22)
+"""``syncnet`` is the crop of SyncNet's pipeline, 1.4 sides of an S3FD box around a point 0.2 sides below its centre: so
+much larger and lower than the ``face`` square. Where it leaves the picture, it is moved inside."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +114,8 @@ def locate(frames: np.ndarray, fps: float, how: FaceCrop) -> dict:
     height, width = frames.shape[1:3]
     if how.track:
         moving = moving_boxes(boxes, places, len(frames), fps)
-        return geometry | {"squares": [_square(one, how, height, width) for one in moving]}
-    return geometry | {"square": _square(box, how, height, width)}
+        return geometry | {"squares": [square(one, how, height, width) for one in moving]}
+    return geometry | {"square": square(box, how, height, width)}
 
 
 def detect(frames: np.ndarray, fps: float, how: FaceCrop) -> tuple[np.ndarray, np.ndarray]:
@@ -129,12 +132,15 @@ def detect(frames: np.ndarray, fps: float, how: FaceCrop) -> tuple[np.ndarray, n
     return places, one_person(found, how.person, height, width)
 
 
-def _square(box: np.ndarray, how: FaceCrop, height: int, width: int) -> list[int]:
+def square(box: np.ndarray, how: FaceCrop, height: int, width: int) -> list[int]:
     """Left, top and side of the square that belongs to a face box, inside the picture."""
     left, top, right, bottom = map(float, box)
     wide, high = right - left, bottom - top
     if how.faces == "none":
         side, middle = min(wide, high), (top + bottom) / 2
+    elif how.region == "syncnet":
+        scale, down = DETECTORS[how.faces].face
+        side, middle = SYNCNET[0] * scale * max(wide, high), top + (down + SYNCNET[1]) * high
     elif how.region == "mouth":
         scale, down = DETECTORS[how.faces].mouth
         side, middle = scale * wide, top + down * high

@@ -37,23 +37,32 @@ def mux(video: Path | bytes, audio: np.ndarray, out: Path) -> None:
 def _stamped_packets(container: av.container.InputContainer, stream: av.stream.Stream) -> list[av.Packet]:
     """All packets of a video stream, the first picture at time 0; at a constant rate where stamps are missing."""
     packets = [packet for packet in container.demux(stream) if packet.size]
-    stamped = all(packet.pts is not None and packet.dts is not None for packet in packets)
-    if not stamped or any(a.dts >= b.dts for a, b in pairwise(packets)):
-        step = round(1 / (stream.average_rate or 25) / stream.time_base)
-        # A decoder hands the stamps of packets on to pictures and so tells the order in which they are shown.
-        decoder = av.CodecContext.create(stream.codec_context.codec.name, "r")
-        decoder.extradata = stream.codec_context.extradata
-        for number, packet in enumerate(packets):
-            packet.pts = packet.dts = number
-        shown = [frame.pts for packet in [*packets, None] for frame in decoder.decode(packet)]
-        place = {number: i for i, number in enumerate(shown)}
-        late = max((i - number for number, i in place.items()), default=0)
-        for number, packet in enumerate(packets):
-            packet.pts = place.get(number, number) * step
-            packet.dts = (number - late) * step
-            packet.duration = step
+    restamp(packets, stream)
     first = min((packet.pts for packet in packets), default=0)
     for packet in packets:
         packet.pts -= first
         packet.dts -= first
     return packets
+
+
+def restamp(packets: list[av.Packet], stream: av.VideoStream, start: int = 0) -> None:
+    """Gives all packets of a video stream times, where some have none or they do not rise.
+
+    Then the pictures follow each other at a constant rate, the first at ``start`` in ticks of the stream.
+    """
+    stamped = all(packet.pts is not None and packet.dts is not None for packet in packets)
+    if stamped and all(a.dts < b.dts for a, b in pairwise(packets)):
+        return
+    step = round(1 / (stream.average_rate or 25) / stream.time_base)
+    # A decoder hands the stamps of packets on to pictures and so tells the order in which they are shown.
+    decoder = av.CodecContext.create(stream.codec_context.codec.name, "r")
+    decoder.extradata = stream.codec_context.extradata
+    for number, packet in enumerate(packets):
+        packet.pts = packet.dts = number
+    shown = [frame.pts for packet in [*packets, None] for frame in decoder.decode(packet)]
+    place = {number: i for i, number in enumerate(shown)}
+    late = max((i - number for number, i in place.items()), default=0)
+    for number, packet in enumerate(packets):
+        packet.pts = start + place.get(number, number) * step
+        packet.dts = start + (number - late) * step
+        packet.duration = step

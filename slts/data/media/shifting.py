@@ -1,0 +1,137 @@
+"""The sound of a video file moved against its picture, without encoding anything again."""
+
+import hashlib
+import json
+import os
+from itertools import pairwise
+from pathlib import Path
+
+import av
+
+from slts.data.clip import Reject
+from slts.data.media.container import audio_stream, container_start, open_media, video_stream
+from slts.data.media.muxing import restamp
+from slts.data.shards import sha256, write_whole
+from slts.errors import UserError
+
+TIMED = (".m4v", ".mkv", ".mov", ".mp4", ".webm")
+"""Containers in which a stream may start later than another; AVI and MPEG program streams cannot say it."""
+
+
+def sidecar(video: Path) -> Path:
+    """Where it stands what was done to a video: ``NAME.repair.json`` beside it."""
+    return video.with_name(f"{video.name}.repair.json")
+
+
+def repaired_before(video: Path) -> dict | None:
+    """What the sidecar of a repaired file says; None where there is none, or it is that of another file."""
+    try:
+        record = json.loads(sidecar(video).read_text())
+        return record if record["sha256"] == sha256(video) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def repair_video(video: Path, offset_ms: float, method: str, out: Path) -> bool:
+    """Write ``out``: the packets of ``video``, those of its sound later by ``offset_ms``, and the sidecar.
+
+    Args:
+        video: any file with picture and sound.
+        offset_ms: positive where the video lags the audio.
+        method: what found the offset, for the sidecar.
+        out: file to write; its suffix names the container. Whole or not there.
+
+    Returns:
+        Whether anything was written: not if ``video`` is a repaired file, or ``out`` is its repair already.
+
+    Raises:
+        Reject: unreadable, no_video or no_audio; unreadable also where the container of ``out`` cannot hold a stream.
+        UserError: ``out`` is the source or another file, or its suffix is not among TIMED.
+    """
+    if out.exists() and out.samefile(video):
+        raise UserError(f"out={out} is the source, which is never overwritten; choose another name")
+    if repaired_before(video) is not None:
+        return False
+    source = sha256(video)
+    if out.exists():
+        there = repaired_before(out) or {}
+        if (there.get("source_sha256"), there.get("offset_ms")) == (source, offset_ms):
+            return False
+        raise UserError(f"out={out} exists and is not the repair of {video} by {offset_ms:g} ms; choose another name")
+    if out.suffix.lower() not in TIMED:
+        raise UserError(f"out={out}: {out.suffix or 'no suffix'} cannot hold sound that starts late; use .mkv or .mp4")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(f".{out.stem}.{os.getpid()}.tmp{out.suffix}")
+    try:
+        pictures = shift_sound(video, offset_ms, temporary)
+        record = {
+            "source": video.name,
+            "source_sha256": source,
+            "offset_ms": offset_ms,
+            "method": method,
+            "video_packets_sha256": pictures,
+            "sha256": sha256(temporary),
+        }
+        write_whole(sidecar(out), json.dumps(record, indent=1).encode())
+        temporary.rename(out)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
+def shift_sound(video: Path, offset_ms: float, out: Path) -> str:
+    """Copy the packets of picture and sound, the sound's times later by ``offset_ms``. Returns the picture's SHA-256.
+
+    Picture and sound keep their presentation times otherwise, less a common constant that makes the first 0. Sound
+    that would be heard before the first picture is left out: nothing needs a negative time.
+    """
+    with open_media(video) as source:
+        picture, sound = video_stream(source), audio_stream(source)
+        packets = {picture.index: [], sound.index: []}
+        for packet in source.demux(picture, sound):
+            if packet.size:
+                packets[packet.stream.index].append(packet)
+        seen, heard = packets[picture.index], packets[sound.index]
+        if not seen or not heard:
+            raise Reject("no_audio" if seen else "no_video", "a stream holds no packet")
+        digest = hashlib.sha256(b"".join(bytes(packet) for packet in seen)).hexdigest()
+        stamps = [packet.pts for packet in seen if packet.pts is not None]
+        restamp(seen, picture, min(stamps, default=round(container_start(source) / picture.time_base)))
+        _fill_times(heard, sound, container_start(source))
+        late = round(offset_ms / 1000 / sound.time_base)
+        for packet in heard:
+            packet.pts += late
+            packet.dts += late
+        first = float(min(packet.pts for packet in seen) * picture.time_base)
+        heard = [packet for packet in heard if float(packet.pts * sound.time_base) >= first - 1e-6]
+        if not heard:
+            raise Reject("too_short", f"no sound is left once it is moved by {offset_ms:+.0f} ms")
+        _write(out, seen, heard, picture, sound)
+    return digest
+
+
+def _write(out: Path, seen: list, heard: list, picture: av.VideoStream, sound: av.AudioStream) -> None:
+    first = min(float(packet.dts * packet.time_base) for packet in (*seen, *heard))
+    try:
+        with av.open(str(out), "w", options={"avoid_negative_ts": "disabled"}) as target:
+            copies = {id(stream): target.add_stream_from_template(stream) for stream in (picture, sound)}
+            everything = [(packet, picture) for packet in seen] + [(packet, sound) for packet in heard]
+            for packet, stream in sorted(everything, key=lambda item: item[0].dts * item[0].time_base):
+                early = round(min(first, 0.0) / packet.time_base)
+                packet.pts, packet.dts = packet.pts - early, packet.dts - early
+                packet.stream = copies[id(stream)]
+                target.mux(packet)
+    except (av.FFmpegError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise Reject("unreadable", f"{out.suffix} cannot hold these streams ({reason}); try out=NAME.mkv") from None
+
+
+def _fill_times(packets: list[av.Packet], stream: av.AudioStream, start: float) -> None:
+    """Missing times of sound follow from the packet before."""
+    if packets[0].pts is None:
+        packets[0].pts = round(start / stream.time_base)
+    for before, packet in pairwise(packets):
+        if packet.pts is None:
+            packet.pts = before.pts + (before.duration or 0)
+    for packet in packets:
+        packet.dts = packet.pts

@@ -1,0 +1,127 @@
+"""Shards with their offsets taken out: sound and picture of every clip cut anew, nothing padded."""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+
+from slts.audio import SAMPLE_RATE
+from slts.data.assembly import assemble_shard, facts_of, merge_shards
+from slts.data.claim import claimed
+from slts.data.clip import Reject
+from slts.data.media import decode_flac, decode_frames, encode_flac, encode_h264
+from slts.data.shards import index_shard, read_corpus_json
+from slts.errors import UserError
+
+
+def repair_corpus(data: Path, offsets: dict[str, float], method: str, out: Path) -> dict:
+    """Write the corpus in ``data`` to ``out`` with its clips shifted into sync; shards finished earlier are kept.
+
+    A clip without an offset, and one that was repaired before, stays as it is. One that becomes shorter than the
+    corpus's ``min_seconds`` is a line in rejected.jsonl. In a clip's JSON, ``repaired`` holds the offset taken out,
+    and ``offset_ms``, where it was known, what is left of it.
+
+    Args:
+        data: shards of slts prepare.
+        offsets: milliseconds by key, positive where the video lags the audio.
+        method: what found them, recorded in corpus.json.
+        out: another folder.
+
+    Returns:
+        The new corpus.json. Its ``repaired`` holds the method and the hash of the corpus it came from.
+
+    Raises:
+        UserError: ``out`` is ``data`` or holds something else, or nothing in ``data`` has an offset.
+    """
+    corpus = read_corpus_json(data)
+    if out.resolve() == data.resolve():
+        raise UserError(f"out={out} is the source, which is never overwritten; choose another folder")
+    plan = [(data / shard["file"], out / shard["file"]) for shard in corpus["shards"]]
+    keys = {entry["key"] for source, _ in plan for entry in index_shard(source)}
+    if not keys & offsets.keys():
+        raise UserError(
+            f"none of the {len(offsets)} offsets belongs to a clip of data={data}; give those of this corpus"
+        )
+    settings = corpus["config"] | {
+        "repair": {"of": corpus["hash"], "offsets": {key: offsets[key] for key in sorted(keys & offsets.keys())}}
+    }
+    shortest = corpus["config"].get("min_seconds", 1.0)
+    try:
+        with claimed(out, settings):
+            for source, target in track(plan, "repairing"):
+                if facts_of(target) is None:
+                    rejected: list[dict] = []
+                    assemble_shard(target, _repaired(source, offsets, shortest, rejected), rejected)
+            ledger = data / "rejected.jsonl"
+            before = [json.loads(line) for line in ledger.read_text().splitlines()] if ledger.is_file() else []
+            record = {"repaired": {"of": corpus["hash"], "method": method}}
+            return merge_shards(out, [target for _, target in plan], corpus["name"], corpus["config"], record, before)
+    except OSError as error:
+        raise UserError(f"out={out}: cannot be written ({error.strerror or error}); choose another") from None
+
+
+def _repaired(shard: Path, offsets: dict[str, float], shortest: float, rejected: list[dict]) -> Iterator[dict]:
+    with shard.open("rb") as file:
+        for entry in index_shard(shard):
+            sample = {"key": entry["key"]}
+            for suffix, (offset, size) in entry["members"].items():
+                file.seek(offset)
+                sample[suffix] = file.read(size)
+            try:
+                sample["json"] = json.loads(sample["json"])
+                yield repair_sample(sample, offsets.get(entry["key"]), shortest)
+            except Reject as reject:
+                source = sample["json"].get("source", entry["key"])
+                rejected.append({"source": source, "reason": reject.reason, "detail": reject.detail})
+            except (ValueError, KeyError, AttributeError) as error:
+                raise UserError(
+                    f"{shard}: sample {entry['key']} cannot be read ({error!r}); see action=verify"
+                ) from None
+
+
+def repair_sample(sample: dict, offset_ms: float | None, shortest: float) -> dict:
+    """A sample {key, mp4, flac, json: dict} with its offset taken out; the same one if there is none to take.
+
+    Where the video lags by o, the picture begins with the first frame at or after o and the sound o before it; where it
+    leads, the picture keeps its beginning and the sound loses |o|. Both end where either does.
+
+    Raises:
+        Reject: too_short, or a member that cannot be decoded.
+    """
+    facts = sample["json"]
+    if not offset_ms or "repaired" in facts:
+        return sample
+    fps, offset = facts["fps"], offset_ms / 1000
+    frames, audio = decode_frames(sample["mp4"]), decode_flac(sample["flac"])
+    first = math.ceil(max(0.0, offset) * fps - 1e-6)
+    begin = round((first / fps - offset) * SAMPLE_RATE)
+    count = min(len(frames) - first, math.floor((len(audio) - begin) / SAMPLE_RATE * fps + 1e-6))
+    if count < max(1, shortest * fps - 1e-6):
+        raise Reject(
+            "too_short", f"{max(0, count) / fps:.2f} s are left once an offset of {offset_ms:+.0f} ms is taken out"
+        )
+    sound = audio[begin : begin + round(count / fps * SAMPLE_RATE)]
+    start, end = begin / SAMPLE_RATE, (begin + len(sound)) / SAMPLE_RATE
+    changed = {"frames": count, "repaired": offset_ms, "words": _moved(facts.get("words", []), start, end)}
+    if facts.get("offset_ms") is not None:
+        changed["offset_ms"] = round(facts["offset_ms"] - offset_ms, 3)
+    if "start" in facts:
+        changed["start"] = round(facts["start"] + first / fps, 6)
+    if "phones" in facts:
+        changed["phones"] = _moved(facts["phones"], start, end)
+    if "squares" in facts.get("face", {}):
+        changed["face"] = facts["face"] | {"squares": facts["face"]["squares"][first : first + count]}
+    return {
+        "key": sample["key"],
+        "mp4": encode_h264(frames[first : first + count], fps),
+        "flac": encode_flac(np.ascontiguousarray(sound)),
+        "json": facts | changed,
+    }
+
+
+def _moved(labels: list, start: float, end: float) -> list:
+    """(begin, end, label) on the clock of the sound cut from ``start`` to ``end``; those wholly outside are gone."""
+    return [[round(b - start, 4), round(e - start, 4), label] for b, e, label in labels if e > start and b < end]
