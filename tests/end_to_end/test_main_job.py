@@ -211,7 +211,10 @@ def test_mistakes_get_one_line_that_helps(arguments, words):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("verb", ["prepare", "train", "evaluate", "generate", "score", "offsets", "tables"])
+VERBS = ("prepare", "train", "evaluate", "generate", "offsets", "score", "recogniser", "tables", "dashboard")
+
+
+@pytest.mark.parametrize("verb", VERBS)
 def test_help_lists_every_key_with_a_sentence(verb):
     text = slts(verb, "--help").stdout
     keys = [line for line in text.splitlines() if line.startswith("  ") and "=" in line.split(" ")[2]]
@@ -221,4 +224,4 @@ def test_help_lists_every_key_with_a_sentence(verb):
 
 def test_help_lists_the_verbs():
     text = slts("--help").stdout
-    assert all(verb in text for verb in ("prepare", "train", "evaluate", "generate", "score", "offsets", "tables"))
+    assert all(verb in text for verb in VERBS)
