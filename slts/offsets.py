@@ -32,6 +32,8 @@ def _check(config) -> None:
         raise UserError("out=... is required with action=apply: a folder, or a file for one video")
     if not Path(config.data).exists():
         raise UserError(f"data={config.data}: no such file or folder")
+    if config.action == "apply" and Path(config.out).resolve() == Path(config.data).resolve():
+        raise UserError(f"out={config.out} is the source, which is never overwritten; choose another")
 
 
 def _estimate(config) -> int:
