@@ -6,6 +6,8 @@ and Sondergaard, 2013). The frames are those of ``slts.audio.mel``: frame j is c
 generated has no constant shift against what the mel was taken from.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -22,38 +24,53 @@ def griffin_lim(log_mel: Tensor, iterations: int = 32, momentum: float = 0.99) -
     Deterministic, float32 inside whatever the input's precision, without gradients. Not clipped: peaks may pass 1.
     STOI of GRID audio rebuilt from its own mel: .965 at 32 iterations, .969 at 64.
     """
+    return _clip_by_clip(log_mel, lambda part: _invert(part, iterations, momentum))
+
+
+def griffin_lim_linear(magnitude: Tensor, iterations: int = 60, momentum: float = 0.99) -> Tensor:
+    """Audio (B, T * 160) of linear magnitudes (B, T, 321), as ``slts.audio.mel.magnitude`` makes them."""
+    return _clip_by_clip(magnitude, lambda part: _phase(part.clamp_min(_TINY), iterations, momentum))
+
+
+def _clip_by_clip(spectra: Tensor, invert: Callable[[Tensor], Tensor]) -> Tensor:
     # On a CPU a clip's spectrogram fits the cache, a batch's does not.
-    parts = log_mel.split(1) if log_mel.device.type == "cpu" else [log_mel]
+    parts = spectra.split(1) if spectra.device.type == "cpu" else [spectra]
     with torch.no_grad():
-        return torch.cat([_invert(part.float(), iterations, momentum) for part in parts])
+        return torch.cat([invert(part.float()) for part in parts])
 
 
 def _invert(log_mel: Tensor, iterations: int, momentum: float) -> Tensor:
     filters = slaney_filters().to(log_mel.device)
-    window = torch.hann_window(WINDOW, device=log_mel.device)
     mel = log_mel.exp().clamp_min(FLOOR)
-    frames = mel.shape[1]
-    weight = _inverse_overlap(window, frames)
 
     # Started from the back-projected mel rather than from the pseudo-inverse, which is less smooth over the bins and
     # gives worse speech.
     magnitude = mel @ filters / (filters.sum(1) @ filters + _TINY)
     for _ in range(10):
         magnitude = fit_to_mel(magnitude, mel, filters)
+    # The mel says nothing about harmonics inside a band. Half-way, overlapping frames agree on some: keep the
+    # consistent spectrum's own fine structure, scaled to the mel (+.008 STOI on GRID).
+    return _phase(magnitude, iterations, momentum, lambda consistent: fit_to_mel(consistent, mel, filters))
 
+
+def _phase(
+    magnitude: Tensor, iterations: int, momentum: float, refine: Callable[[Tensor], Tensor] | None = None
+) -> Tensor:
+    """Audio of a magnitude (B, T, 321); in the second half of the iterations ``refine`` makes a new magnitude of that
+    of the consistent spectrum."""
+    window = torch.hann_window(WINDOW, device=magnitude.device)
+    weight = _inverse_overlap(window, magnitude.shape[1])
     # A frame's samples are counted from its edge, where the window is zero; alternating signs move the pulse that
     # zero phase stands for to the frame's centre. Better on GRID than zero or random phase.
-    signs = 1 - 2 * (torch.arange(WINDOW // 2 + 1, device=log_mel.device) % 2)
+    signs = 1 - 2 * (torch.arange(WINDOW // 2 + 1, device=magnitude.device) % 2)
     spectrum = torch.complex(magnitude * signs, torch.zeros_like(magnitude))
     previous = None
     for iteration in range(iterations):
         consistent = _analyse(_synthesise(spectrum, window, weight), window)
         ahead = consistent if previous is None else torch.add(consistent, consistent - previous, alpha=momentum)
         previous = consistent
-        if 2 * iteration >= iterations:
-            # The mel says nothing about harmonics inside a band. By now overlapping frames agree on some: keep the
-            # consistent spectrum's own fine structure, scaled to the mel (+.008 STOI on GRID).
-            magnitude = fit_to_mel(_absolute(consistent), mel, filters)
+        if refine and 2 * iteration >= iterations:
+            magnitude = refine(_absolute(consistent))
         spectrum = ahead * (magnitude / _absolute(ahead))
     return _synthesise(spectrum, window, weight)
 

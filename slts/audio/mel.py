@@ -36,15 +36,21 @@ def slaney_filters(bands: int = BANDS, low: float = 0.0, high: float = SAMPLE_RA
     return torch.from_numpy(triangles * (2 / (edges[2:] - edges[:-2]))[:, None]).float()
 
 
-@lru_cache(maxsize=8)
-def _filters_and_window(device: torch.device) -> tuple[Tensor, Tensor]:
+@lru_cache(maxsize=16)
+def _filters(device: torch.device, low: float, high: float) -> Tensor:
     with torch.inference_mode(False):  # cached tensors must serve training too
-        return slaney_filters().to(device), torch.hann_window(WINDOW, device=device)
+        return slaney_filters(low=low, high=high).to(device)
+
+
+@lru_cache(maxsize=8)
+def _window(device: torch.device) -> Tensor:
+    with torch.inference_mode(False):
+        return torch.hann_window(WINDOW, device=device)
 
 
 def magnitude(audio: Tensor) -> Tensor:
     """Magnitude spectrogram of audio (B, N): (B, WINDOW // 2 + 1, N // HOP + 1), in the precision of float32."""
-    _, window = _filters_and_window(audio.device)
+    window = _window(audio.device)
     spectrum = torch.stft(
         audio.float(), WINDOW, HOP, WINDOW, window, center=True, pad_mode="constant", return_complex=True
     )
@@ -58,10 +64,15 @@ def log_mel(audio: Tensor) -> Tensor:
     The last of torch's N // HOP + 1 frames is half outside the signal and is dropped, so that a video of T_v frames at
     25 Hz and its audio give 4 T_v mel frames.
     """
-    filters, _ = _filters_and_window(audio.device)
-    with torch.autocast(audio.device.type, enabled=False):
-        mel = torch.einsum("bft,mf->btm", magnitude(audio), filters)
-    return mel[:, : audio.shape[-1] // HOP].clamp_min(FLOOR).log()
+    return log_bands(magnitude(audio)[:, :, : audio.shape[-1] // HOP])
+
+
+def log_bands(spectrum: Tensor, low: float = 0.0, high: float = SAMPLE_RATE / 2) -> Tensor:
+    """Natural log of the BANDS mel bands between ``low`` and ``high`` Hz of a magnitude spectrogram (B, 321, T):
+    (B, T, BANDS), at least log(1e-5)."""
+    with torch.autocast(spectrum.device.type, enabled=False):
+        mel = torch.einsum("bft,mf->btm", spectrum, _filters(spectrum.device, low, high))
+    return mel.clamp_min(FLOOR).log()
 
 
 def mel_frames(seconds: float) -> int:

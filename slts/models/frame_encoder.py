@@ -1,6 +1,6 @@
 """ResNet18 on each video frame by itself (SLTS section 4.1: no temporal mixing; He et al., 2016)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
 import torch
@@ -65,23 +65,33 @@ class FrameEncoder(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut, which is projected where the shape changes."""
+    """Two 3x3 convolutions around a shortcut, which is projected where the shape changes.
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1):
+    activation: channels -> the non-linearity after the first convolution and that after the sum.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        stride: int = 1,
+        activation: Callable[[int], nn.Module] = lambda _: nn.ReLU(inplace=True),
+    ):
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
+        self.inner, self.outer = activation(outputs), activation(outputs)
         self.downsample = None
         if stride != 1 or inputs != outputs:
             self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = functional.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = self.inner(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
         shortcut = x if self.downsample is None else self.downsample(x)
-        return functional.relu(y + shortcut, inplace=True)
+        return self.outer(y + shortcut)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 STATE = ("step", "exp_avg", "exp_avg_sq")
-"""What AdamW keeps of each parameter."""
+"""What AdamW keeps of each parameter; AMSGrad adds one."""
 
 
 class DataParallel:
@@ -41,7 +41,7 @@ class DataParallel:
     def state(self) -> dict[str, Tensor]:
         """The optimiser's state as ``{parameter}.{key}``, parameters numbered in the order of the groups."""
         slots = self.optimizer.optimizer.state_dict()["state"]
-        return {f"{index}.{key}": slot[key] for index, slot in slots.items() for key in STATE}
+        return {f"{index}.{key}": slot[key] for index, slot in slots.items() for key in slot}
 
     def load(self, state: list[dict[str, Tensor]]) -> None:
         """Puts back the state of each parameter, as ``checkpoint.load_optimizer`` returns it."""

@@ -142,8 +142,12 @@ class Trainer:
         and the task stays as it was, running statistics included.
         """
         state, optim = self.state, self.config.optim
-        rate = learning_rate(state.step, self.config.steps, optim.learning_rate, optim.warmup_steps)
-        self.optimisation.groups[0]["lr"] = rate  # the second group, where there is one, is the task's critic
+        shape = (optim.warmup_steps, optim.schedule, optim.drops)
+        rate = learning_rate(state.step, self.config.steps, optim.learning_rate, *shape)
+        self.optimisation.groups[0]["lr"] = rate
+        if optim.critic.follows:
+            for critic in self.optimisation.groups[1:]:  # there is one where the task has a critic
+                critic["lr"] = learning_rate(state.step, self.config.steps, optim.critic.learning_rate, *shape)
         self.task.train()
         self.statistics.remember()
         losses, report = self.task(batch)

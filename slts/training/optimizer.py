@@ -5,13 +5,14 @@ from torch import nn
 
 
 def build_optimizer(task: nn.Module, optim) -> torch.optim.Optimizer:
-    """AdamW by the config group ``optim``: the first group follows the schedule, a second one holds ``task.critic``."""
+    """Adam or AdamW by the config group ``optim``; a second parameter group holds ``task.critic``."""
     critic = list(task.critic.parameters()) if getattr(task, "critic", None) is not None else []
     judging = set(critic)
     groups = [{"params": [p for p in task.parameters() if p not in judging], **_settings(optim)}]
     if critic:
         groups.append({"params": critic, **_settings(optim.critic)})
-    return torch.optim.AdamW(groups, fused=True)
+    kind = torch.optim.AdamW if optim.decoupled else torch.optim.Adam
+    return kind(groups, fused=True, amsgrad=optim.amsgrad)
 
 
 def _settings(optim) -> dict:

@@ -76,9 +76,11 @@ def on_main_process(accelerator: Accelerator, action: Callable[[], None]) -> Non
 
 
 def optimise(accelerator: Accelerator, task: nn.Module, optim, batch_size: int) -> DataParallel | zero.Zero:
-    """The task and its optimiser, made ready for the processes."""
+    """The task and its optimiser, made ready for the processes. Raises UserError for AMSGrad under ZeRO."""
     optimizer = build_optimizer(task, optim)
     if zero.requested():
+        if optim.amsgrad:
+            raise UserError("optim.amsgrad=true cannot be divided among processes; launch without DeepSpeed ZeRO")
         return zero.Zero(accelerator, task, optimizer, batch_size)
     return DataParallel(accelerator, task, optimizer)
 

@@ -1,5 +1,6 @@
 """A task's critic is a group of its own: other settings, same optimiser, same checkpoint."""
 
+import pytest
 import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file
@@ -9,6 +10,7 @@ from slts.config import compose
 from slts.training.checkpoint import TrainingState, load_optimizer, save_checkpoint
 from slts.training.data_parallel import DataParallel
 from slts.training.optimizer import build_optimizer
+from slts.training.schedule import learning_rate
 
 
 class Toy(nn.Module):
@@ -23,8 +25,8 @@ def optim(*overrides: str):
     return compose("train", ["data=x", "name=y", *overrides])[0].optim
 
 
-def stepped(task: nn.Module) -> DataParallel:
-    optimisation = DataParallel(Accelerator(cpu=True), task, build_optimizer(task, optim()))
+def stepped(task: nn.Module, *overrides: str) -> DataParallel:
+    optimisation = DataParallel(Accelerator(cpu=True), task, build_optimizer(task, optim(*overrides)))
     optimisation.step(sum((p * torch.randn_like(p)).sum() for p in task.parameters()), clip_norm=1.0)
     return optimisation
 
@@ -56,3 +58,32 @@ def test_a_checkpoint_holds_the_state_of_both_groups(tmp_path):
     other.load(load_optimizer(saved, other.parameters))
     for name, value in optimisation.state().items():
         torch.testing.assert_close(other.state()[name], value, rtol=0, atol=0)
+
+
+def test_adam_amsgrad_and_decoupling_are_settings():
+    plain, adam = (build_optimizer(Toy(), optim(*o)) for o in ([], ["optim.decoupled=false", "optim.amsgrad=true"]))
+    assert isinstance(plain, torch.optim.AdamW) and not isinstance(adam, torch.optim.AdamW)
+    assert [group["amsgrad"] for group in plain.param_groups + adam.param_groups] == [False, False, True, True]
+
+
+def test_amsgrad_is_saved_and_restored(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    task = Toy()
+    optimisation = stepped(task, "optim.amsgrad=true")
+    saved = save_checkpoint(
+        tmp_path / "checkpoints", TrainingState(), task.state_dict(), optimisation.state(), [], keep=1
+    )
+    other = stepped(task, "optim.amsgrad=true")
+    other.load(load_optimizer(saved, other.parameters))
+    assert "0.max_exp_avg_sq" in other.state()
+    for name, value in optimisation.state().items():
+        torch.testing.assert_close(other.state()[name], value, rtol=0, atol=0)
+
+
+def test_the_rate_stays_falls_or_drops():
+    def rates(schedule: str) -> list[float]:
+        return [learning_rate(step, 8, 1.0, 2, schedule, [4, 6]) for step in (0, 1, 2, 4, 5, 6)]
+
+    assert rates("constant") == pytest.approx([0.5, 1, 1, 1, 1, 1])
+    assert rates("steps") == pytest.approx([0.5, 1, 1, 0.1, 0.1, 0.01])
+    assert rates("cosine") == pytest.approx([0.5, 1, 1, 0.75, 0.5, 0.25])
