@@ -74,10 +74,10 @@ def result_row(
 
 
 def write_results(run: RunDirectory, split: str, row: dict, clips: list[dict]) -> Path:
-    """Appends the row to results.jsonl and writes clips-SPLIT.csv; returns the CSV's path."""
+    """Appends the row to results.jsonl and writes clips-SPLIT.csv (sync=dsm: clips-SPLIT-dsm.csv); returns its path."""
     with run.results.open("a") as stream:
         stream.write(json.dumps(row) + "\n")
-    table = run.path / f"clips-{split}.csv"
+    table = run.path / f"clips-{split}{'-dsm' if row['sync'] == 'dsm' else ''}.csv"
     with table.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, CLIP_COLUMNS, extrasaction="ignore")
         writer.writeheader()

@@ -1,0 +1,5 @@
+"""Results beside the published ones, for the notebooks of ``analysis/`` and for ``slts tables``.
+
+``results`` reads run directories, ``published`` the paper's numbers, ``paper`` puts both into the paper's tables,
+``table`` writes a table as HTML, Markdown, LaTeX or CSV, ``figures`` draws, ``page`` makes the HTML report.
+"""

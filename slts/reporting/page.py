@@ -1,0 +1,62 @@
+"""The HTML report: tables, figures and sound in one file that needs nothing beside it."""
+
+import base64
+import html
+
+import pandas as pd
+
+from slts.reporting.figures import Picture, sample_pictures, scaled_picture
+from slts.reporting.table import MISSING, ResultTable
+
+STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 78rem; padding: 0 1rem; color: #1a1a1a }
+table { border-collapse: collapse; font-size: 13px; display: block; overflow-x: auto; margin-top: 1.2rem }
+caption { text-align: left; font-weight: 600; padding: .3rem 0 }
+th, td { padding: .2rem .5rem; text-align: left; white-space: nowrap }
+thead tr { border-top: 2px solid; border-bottom: 1px solid } tbody tr:last-child { border-bottom: 2px solid }
+tbody tr:nth-child(even) { background: #f5f5f5 }
+p { margin: .15rem 0 } small { color: #555 }
+figure { margin: 1.2rem 0 } img { max-width: 100% } audio { height: 2rem; vertical-align: middle }
+"""
+
+
+def report(tables: list[ResultTable], pictures: list[Picture], results: pd.DataFrame, sounds: int) -> str:
+    """An HTML page of the tables, the pictures and at most ``sounds`` clips with picture and sound."""
+    parts = [table.to_html() for table in tables]
+    parts += ["<h2>Figures</h2>", *map(_figure, pictures)] if pictures else []
+    clips = list(_clips(results, sounds))
+    parts += ["<h2>Clips</h2>", *clips] if clips else []
+    body = "\n".join(parts)
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>slts: results</title>\n'
+        f'<link rel="icon" href="data:,">\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>Results</h1>\n'
+        "<p>Best figure in bold, second best underlined, by corpus, split and side."
+        f" {MISSING} is a figure that is missing.</p>\n"
+        f"{body}\n</body>\n</html>\n"
+    )
+
+
+def _clips(results: pd.DataFrame, most: int):
+    """The first clip of every run, then the second, until there are ``most``."""
+    rows = results[results["split"].isin(["test", "val"])].drop_duplicates(["run", "split"])
+    found = [(place, row, file) for _, row in rows.iterrows() for place, file in enumerate(sample_pictures(row))]
+    for _, row, file in sorted(found, key=lambda item: item[0])[:most]:
+        title = f"{row['run']} ({row['system']}) on {row['split']} of {row['corpus']}: {file.stem}"
+        sounds = {"generated": file.with_suffix(".wav"), "recorded": file.with_name(f"{file.stem}-recorded.wav")}
+        players = "".join(
+            f'<p>{name} <audio controls preload="none" src="{_embedded(sound.read_bytes(), "audio/wav")}"></audio></p>'
+            for name, sound in sounds.items()
+            if sound.is_file()
+        )
+        picture = scaled_picture(file, title)
+        yield (_figure(picture) if picture else f"<p>{html.escape(title)}</p>") + players
+
+
+def _figure(picture: Picture) -> str:
+    caption = html.escape(picture.caption, quote=True)
+    source = _embedded(picture.data, picture.mime)
+    return f'<figure><img alt="{caption}" src="{source}"><figcaption><small>{caption}</small></figcaption></figure>'
+
+
+def _embedded(data: bytes, mime: str) -> str:
+    return f"data:{mime};base64,{base64.b64encode(data).decode()}"

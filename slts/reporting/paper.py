@@ -1,0 +1,209 @@
+"""The paper's tables with our rows beside the published ones.
+
+Rows of ours are those of the test split, or of val where a run was scored on no test split; rows of the train split
+are in results.csv alone. Ours and published are matched by corpus and system, and only the same corpus counts.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from slts.metrics.offsets import offset_agreement
+from slts.metrics.opinion import opinion_table, read_ratings
+from slts.reporting.corpora import Corpus
+from slts.reporting.published import published_rows
+from slts.reporting.results import OFFSETS, PAPER, intervals, load_clips
+from slts.reporting.table import ResultTable
+
+ABLATION = ("VCA-GAN", "SLTS_no_ASM", "SLTS")
+FAMILIES = {"GRID-4S": "grid", "TCD-TIMIT-LS": "tcd_timit"} | {
+    f"Lip2Wav-{speaker}": "lip2wav" for speaker in ("chem", "chess", "dl", "hs", "eh")
+}
+RATES = ("w_wer", "k_wer")
+SIZES = ("speakers", "train", "val", "test", "train_h", "val_h", "test_h")
+OPINIONS = {"intelligibility": "mos_i", "naturalness": "mos_n"}
+
+
+def table1(corpora: dict[str, Corpus], published: dict) -> ResultTable:
+    """Clips and hours of the splits of prepared corpora."""
+    rows = [
+        {"corpus": corpus, "system": None, "by": "published", **facts}
+        for corpus, facts in published["table1_splits"].items()
+    ]
+    for corpus in corpora.values():
+        splits = corpus.facts["splits"]
+        row = {"corpus": corpus.label, "system": None, "by": "ours", "speakers": len(corpus.facts.get("speakers", []))}
+        row |= {name: facts["clips"] for name, facts in splits.items()}
+        row |= {f"{name}_h": facts["hours"] for name, facts in splits.items()}
+        rejected = sum(corpus.facts.get("rejected", {}).values())
+        rows.append(row | {"note": f"{rejected} clips rejected" if rejected else ""})
+    frame = pd.DataFrame(rows, columns=["corpus", "system", "by", *SIZES, "note"])
+    return ResultTable("table1", "Table 1: corpora", frame.astype(dict.fromkeys(SIZES, float)), SIZES)
+
+
+def table2(results: pd.DataFrame, published: dict) -> ResultTable:
+    """The ablation, all twelve columns."""
+    theirs = published_rows(published, "table2_ablation")
+    ours = _ours(results, "none")
+    frame = _beside(theirs, ours, ABLATION, list(dict.fromkeys([*theirs["corpus"], *ours["corpus"].dropna()])))
+    return ResultTable("table2", "Table 2: ablation", frame, PAPER)
+
+
+def table4(results: pd.DataFrame, published: dict, ratings: Path | None = None) -> ResultTable:
+    """With and without discriminators; MOS where ``ratings`` (see slts.metrics.opinion) names a run or a system.
+
+    Raises:
+        ValueError: the ratings cannot be read.
+    """
+    figures = ("a_stoi", "a_estoi", "a_pesq", "a_mcd", "w_wer", "mos_i", "mos_n")
+    systems = ("VCA-GAN", "SLTS", "SLTS_dis")
+    theirs = published_rows(published, "table4_chem_mos")
+    ours = _ours(results, "none")
+    ours = ours[ours["system"].isin(systems)]
+    opinions = _opinions(ratings, ours) if ratings else pd.DataFrame()
+    if len(opinions):
+        unmatched = opinions[~opinions["run"].isin(ours["run"])]
+        columns = [name for name in opinions if name.startswith("mos")]
+        ours = ours.merge(opinions[["run", *columns]], on="run", how="left")
+        ours = pd.concat([ours, unmatched.assign(corpus="listening test")])
+    corpora = list(dict.fromkeys([*theirs["corpus"], *ours["corpus"].dropna()]))
+    frame = _beside(theirs, ours, systems, corpora)
+    remarks = [] if ratings else ["No ratings of ours: MOS has no value in our rows."]
+    return ResultTable("table4", "Table 4: discriminators and opinion", _with(frame, figures), figures, remarks)
+
+
+def against_published(results: pd.DataFrame, published: dict, number: int) -> ResultTable:
+    """Tables 5, 6 and 7: published systems, and ours scored on a test set synchronised by the model's own DSM
+    (section 5.6), that is rows of sync=dsm."""
+    table = {5: "table5_grid4s", 6: "table6_tcd_timit_ls", 7: "table7_lip2wav"}[number]
+    theirs = published_rows(published, table)
+    family = FAMILIES[theirs["corpus"][0]]
+    figures = tuple(name for name in ("stoi", "estoi", "pesq", "mcd") if name in theirs)
+    ours = _ours(results, "dsm")
+    unsynchronised = _ours(results, "none")
+    finds_offsets = unsynchronised["offset_r2_frontend"].notna() & (unsynchronised["dummy"] == False)  # noqa: E712
+    unsynchronised = unsynchronised[finds_offsets & ~unsynchronised["run"].isin(ours["run"])]
+    hint = "no row of sync=dsm; slts evaluate run=... sync=dsm gives one"
+    unsynchronised = unsynchronised.assign(note=hint, **dict.fromkeys(_scores(unsynchronised), float("nan")))
+    ours = pd.concat([ours, unsynchronised])
+    ours = ours[(ours["family"] == family) & ours["system"].fillna("").str.startswith("SLTS")]
+    ours = ours[ours["system"] != "SLTS_no_ASM"]
+    corpora = list(dict.fromkeys([*theirs["corpus"], *ours["corpus"].dropna()]))
+    others = results[(results["family"] != family) & results["split"].isin(["val", "test"])]["run"].nunique()
+    remarks = [f"{others} runs on corpora of another kind are not in this table."] if others else []
+    title = f"Table {number}: against published systems on {'Lip2Wav' if number == 7 else theirs['corpus'][0]}"
+    return ResultTable(f"table{number}", title, _beside(theirs, ours, ("SLTS",), corpora), figures, remarks)
+
+
+def offsets_table(results: pd.DataFrame) -> ResultTable:
+    """How well the offsets found agree with known ones, run by run. The paper has no such table."""
+    ours = results[results["split"].notna() & results["model_offset_ms"].notna() & (results["sync"] == "none")]
+    figures = (*OFFSETS, "model_offset_ms")
+    frame = ours[["corpus", "system", "run", "split", "model", "note", *figures]].assign(by="ours")
+    return ResultTable("offsets", "Offsets against truth", frame.reset_index(drop=True), figures)
+
+
+def pattern(table: ResultTable, against: str = "SLTS_no_ASM") -> pd.DataFrame:
+    """What synchronisation changes, ours beside published: each SLTS system minus ``against``, by corpus.
+
+    Rows of ours have, for each published corpus, the number of figures that move the same way there ("a-STOI" up in
+    both), and those that do not. Offset-R2 is left out, as the system without synchronisation finds no offsets.
+    """
+    rows, names = [], [name for name in table.figures if not name.startswith("offset_r2")]
+    frame = table.frame[table.frame["system"].notna()]
+    for (by, corpus), group in frame.groupby(["by", "corpus"], sort=False):
+        without = group[(group["system"] == against) & group["a_stoi"].notna()]
+        for _, row in group[group["system"].str.startswith("SLTS") & (group["system"] != against)].iterrows():
+            for _, base in without[without["split"].isna() | (without["split"] == row["split"])].iterrows():
+                change = {name: row[name] - base[name] for name in names}
+                if any(pd.notna(value) for value in change.values()):
+                    rows.append({"corpus": corpus, "system": row["system"], "by": by, "run": row["run"]} | change)
+    moved = pd.DataFrame(rows, columns=["corpus", "system", "by", "run", *names])
+    for _, theirs in moved[(moved["by"] == "published") & (moved["system"] == "SLTS")].iterrows():
+        agreement = []
+        for _, ours in moved.iterrows():
+            both = [name for name in names if pd.notna(ours[name]) and pd.notna(theirs[name])]
+            unlike = [name for name in both if ours[name] * theirs[name] < 0]
+            text = f"{len(both) - len(unlike)} of {len(both)}" + (f", not {', '.join(unlike)}" if unlike else "")
+            agreement.append(text if ours["by"] == "ours" else "")
+        moved[f"as {theirs['corpus']}"] = agreement
+    return moved
+
+
+def _ours(results: pd.DataFrame, sync: str) -> pd.DataFrame:
+    """Rows for a paper's table: one split a run and corpus, WER in per cent, with intervals; and runs without rows."""
+    scored = results[results["sync"] == sync]
+    scored = scored[scored["split"].isin(["test", "val"])].sort_values("split", kind="stable")  # test before val
+    scored = scored.drop_duplicates(["run", "corpus"]).sort_index()
+    rows = []
+    for _, row in pd.concat([scored, results[results["split"].isna() & results["corpus"].notna()]]).iterrows():
+        row = row.to_dict() | {name: 100 * row[name] for name in RATES} | {"by": "ours", "dummy": False}
+        clips = load_clips(pd.Series(row)) if row["split"] else None
+        if clips is not None:
+            for name, (low, high) in intervals(clips).items():
+                row |= {f"{name}_low": low, f"{name}_high": high}
+            row |= _dummy(row, clips)
+        rows.append(row)
+    return pd.DataFrame(rows, columns=None if rows else [*results.columns, "by", "dummy"])
+
+
+def _dummy(row: dict, clips: pd.DataFrame) -> dict:
+    """Offset-R2 of a predictor of zeros, as the paper prints it for systems that find no offsets."""
+    if pd.notna(row["offset_r2_frontend"]) or clips["dsm_offset_ms"].notna().any():
+        return {}
+    heard = clips["frontend_offset_ms"].dropna().to_numpy()
+    r2 = offset_agreement(heard, 0 * heard)["r2"] if len(heard) > 1 else None
+    return {"offset_r2_frontend": r2, "dummy": True} if r2 is not None else {}
+
+
+def _beside(theirs: pd.DataFrame, ours: pd.DataFrame, systems: tuple[str, ...], corpora: list[str]) -> pd.DataFrame:
+    """Published rows of each corpus, then ours; a published system without a run of ours has a row without figures."""
+    parts = []
+    for corpus in corpora:
+        mine = ours[ours["corpus"] == corpus]
+        parts.append(theirs[theirs["corpus"] == corpus].assign(by="published"))
+        if mine.empty:
+            parts.append(pd.DataFrame([{"corpus": corpus, "by": "ours", "note": "no run of ours"}]))
+            continue
+        order = [*systems, *(name for name in mine["system"].dropna().unique() if name not in systems)]
+        for system in order:
+            runs = mine[mine["system"] == system]
+            absent = pd.DataFrame([{"corpus": corpus, "system": system, "by": "ours", "note": "no run"}])
+            parts.append(absent if runs.empty else runs)
+    first = ["corpus", "system", "by", "run", "split", "model"]
+    frame = pd.concat(parts, ignore_index=True)
+    bounds = [f"{name}_{end}" for name in PAPER for end in ("low", "high")]
+    keep = [
+        *first,
+        *PAPER,
+        *bounds,
+        *(f"{name}{end}" for name in OPINIONS.values() for end in ("", "_ci")),
+        "dummy",
+        "note",
+    ]
+    frame = frame.reindex(columns=[name for name in keep if name in frame or name in (*first, *PAPER, "note")])
+    return _with(frame, PAPER)
+
+
+def _with(frame: pd.DataFrame, figures: tuple[str, ...]) -> pd.DataFrame:
+    for name in figures:
+        frame[name] = pd.to_numeric(frame[name]) if name in frame else float("nan")
+    return frame
+
+
+def _scores(frame: pd.DataFrame) -> list[str]:
+    return [name for name in frame if name in PAPER or name.endswith(("_low", "_high"))]
+
+
+def _opinions(file: Path, ours: pd.DataFrame) -> pd.DataFrame:
+    """One row a rated system: mos_i, mos_n and their intervals, by the run that bears its name or is that system."""
+    rows: dict[str, dict] = {}
+    for rated in opinion_table(read_ratings(file)):
+        column = OPINIONS.get(rated["aspect"])
+        if column:
+            row = rows.setdefault(rated["system"], {"system": rated["system"], "run": None, "by": "ours"})
+            row |= {column: rated["mean"], f"{column}_ci": rated["interval"]}
+    for system, row in rows.items():
+        same = ours[(ours["run"] == system) | (ours["system"] == system)]["run"]
+        row["run"] = same.iloc[0] if len(same) == 1 else None
+    return pd.DataFrame(rows.values())
