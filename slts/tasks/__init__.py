@@ -8,6 +8,7 @@ A task is an ``nn.Module`` with
 - ``offsets(batch) -> OffsetEstimate | None``: the audio-visual offset of the clips, where the system estimates one;
 - ``mels(batch) -> dict of (B, T, 80)``: log-mels worth a picture, ``target`` and ``reconstruction`` at least, where it
   generates;
+- ``fps``, the only frame rate that it takes, where there is one: ``slts generate`` brings videos to it;
 - ``critic``, a module or None (or absent): discriminators. Their losses are among those of ``forward``, on detached
   audio or mels, and the loss against them goes through ``frozen(critic, ...)``: so one backward pass and one step serve
   both sides, and the trainer only gives the critic's parameters settings of their own (``optim.critic``).

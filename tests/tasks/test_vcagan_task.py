@@ -3,7 +3,10 @@
 import json
 import shutil
 
+import av
+import numpy as np
 import pytest
+import soundfile
 import torch
 
 from slts.audio.emphasised import de_emphasise, spectra
@@ -224,3 +227,16 @@ def test_a_run_trains_resumes_and_is_scored(tiny_corpus, tmp_path):
     row = json.loads((run / "results.jsonl").read_text().splitlines()[-1])
     assert (row["task"], row["failed"], row["offset_r2_truth"]) == ("vcagan", 0, None)
     assert row["clips"] > 0 and 0 < row["a_stoi"] < 1
+
+    video = tmp_path / "thirty.mp4"
+    with av.open(str(video), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width = stream.height = 72
+        stream.pix_fmt = "yuv420p"
+        for shade in range(60):
+            picture = np.full((72, 72, 3), shade, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    corpus = json.loads((tiny_corpus / "corpus.json").read_text())
+    slts("generate", f"run={run}", f"input={video}", f"out={tmp_path / 'said'}", f"speaker={corpus['speakers'][0]}")
+    assert soundfile.info(tmp_path / "said" / "thirty.wav").frames == pytest.approx(2 * 16000, abs=640)
