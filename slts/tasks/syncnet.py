@@ -86,7 +86,7 @@ class SyncNetTask(nn.Module):
         return {"softmax": F.cross_entropy(logits, place)}, report
 
     def embed(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Embeddings of lips and audio (B, W, E), zeros after a clip's end, and the windows (B,) of each clip.
+        """Embeddings of lips and audio (B, W, E), and how many of the windows (B,) are each clip's.
 
         A clip has five windows fewer than frames at 25 a second, as in the published evaluation, which wants all MFCC
         frames of a window to lie in the sound.
@@ -104,8 +104,7 @@ class SyncNetTask(nn.Module):
         audio = self.network.embed_audio(mfcc(batch.audio[:, : (count + FRAMES) * SAMPLE_RATE // RATE]))[:, :count]
         if self.objective == "softmax":
             lips, audio = F.normalize(lips.float(), dim=-1), F.normalize(audio.float(), dim=-1)
-        valid = (torch.arange(count, device=windows.device) < windows[:, None])[..., None]
-        return lips * valid, audio * valid, windows
+        return lips, audio, windows
 
     def _lips(self, video: Tensor) -> Tensor:
         """Embeddings of all windows; outside of training piece by piece, so that a long video needs no more memory."""
