@@ -16,6 +16,7 @@ VERBS = {
     "tables": "results of all runs side by side",
     "offsets": "measure the audio-visual offset of every clip of a corpus",
     "recogniser": "train the recogniser of k-WER on a corpus's own sound",
+    "sweep": "one worker of a study of settings; start as many as there are machines",
     "dashboard": "create the W&B workspace of training, or draw its panels from the files",
 }
 

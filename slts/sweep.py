@@ -1,0 +1,62 @@
+"""One worker of an Optuna study, or with action=report what the study found.
+
+`slts sweep study=tau data=DIR`: start as many workers as there are machines, at any time, on one storage. Each takes
+trial after trial until the study's budget is met; a trial is a run of slts train in RUNS/STUDY/trial-NNNN. A worker
+that dies loses nothing: another one, or itself started again, continues its trial from the last checkpoint.
+`optuna-dashboard STORAGE` shows the study while it runs. Exit status: 0 finished; 2 refused; 75 stopped by SIGTERM or
+SIGUSR1, the same command continues.
+"""
+
+import re
+from pathlib import Path
+
+NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+
+
+def main(config) -> int:
+    import warnings
+
+    import optuna
+
+    from slts.errors import UserError
+    from slts.sweeping.storage import open_storage
+    from slts.sweeping.trials import do_again
+
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    name = config.name or Path(config.study).stem
+    if not NAME.fullmatch(name):
+        raise UserError(f"name={name} must be letters, digits, '.', '_' and '-', since it names a folder and a group")
+    runs = Path(config.runs) / name
+
+    def storage():
+        return open_storage(config.storage, config.heartbeat_seconds, lambda s, t: do_again(s, t, config.retries))
+
+    if config.action == "report":
+        from slts.sweeping.report import report
+
+        try:
+            study = optuna.load_study(study_name=name, storage=storage())
+        except KeyError:
+            raise UserError(
+                f"{config.storage} holds no study '{name}'; give the name= or storage= it ran with"
+            ) from None
+        out = Path(config.out) if config.out else runs / "report"
+        report(study, out)
+        print(f"written to {out}/report.md and {out}/report.html")
+        return 0
+
+    from slts.sweeping.study import check_study, open_study, read_study
+    from slts.sweeping.worker import Worker
+
+    study = read_study(config.study, list(config.overrides), config.trials)
+    if config.launch and config.launch.endswith((".yaml", ".yml")) and not Path(config.launch).is_file():
+        raise UserError(f"launch={config.launch} is not there; the files of launch/accelerate are meant")
+    common = [f'runs="{runs}"']
+    if config.data:
+        common.append(f'data="{config.data}"')
+    train_config, definition = check_study(study, [*common, "name=trial"])
+    if train_config.tracking.name == "wandb" and train_config.tracking.group is None:
+        common.append(f'tracking.group="{name}"')
+    opened = open_study(storage(), name, study, train_config, definition)
+    return Worker(study, opened, config, common, runs, train_config.steps).work()

@@ -1,0 +1,114 @@
+"""The training of a trial: a process on a leash, its log, and what its run directory tells of it."""
+
+import contextlib
+import fcntl
+import json
+import math
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from slts import train
+from slts.training.run_directory import LOCK
+
+LEASH = Path(__file__).with_name("leash.py")
+REFUSED = "slts train: "
+"""How the line begins on which slts train says why it ended."""
+HOLDER = re.compile(r"process (?P<pid>\d+) on (?P<host>.+)")
+
+
+def command(launch: str | None, options: list[str], overrides: list[str]) -> list[str]:
+    """``slts train`` in words: one process, under ``accelerate launch`` with a config, or behind another program."""
+    if launch is None:
+        before = [sys.executable]
+    elif launch.endswith((".yaml", ".yml")):
+        # Port 0: several workers of one machine do not meet on the same.
+        before = [
+            sys.executable,
+            "-m",
+            "accelerate.commands.launch",
+            "--config_file",
+            launch,
+            "--main_process_port",
+            "0",
+        ]
+    else:
+        before = [launch]
+    return [*before, *options, train.__file__, *overrides]
+
+
+class Training:
+    """A running training. It ends, saved, when ``end`` is called, and when this process dies in whatever way."""
+
+    def __init__(self, words: list[str], log: Path, grace: float):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self.log, self.begin = log, log.stat().st_size if log.exists() else 0
+        with log.open("ab") as out:
+            self.leash = subprocess.Popen(
+                [sys.executable, "-P", str(LEASH), str(grace), *words],
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def status(self) -> int | None:
+        """None while it runs; its exit status, 128 + n after signal n."""
+        code = self.leash.poll()
+        return code if code is None or code >= 0 else 128 - code
+
+    def end(self) -> None:
+        """Has it save and end, and waits for that; leaves no process behind."""
+        self.leash.stdin.close()
+        self.leash.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.leash.pid, signal.SIGKILL)  # somebody is left only if the leash itself was killed
+
+    @property
+    def last_words(self) -> str:
+        """The reason that slts train gave, or the last line of its log."""
+        with self.log.open("rb") as file:
+            file.seek(self.begin)
+            lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+        refusals = [line.removeprefix(REFUSED) for line in lines if line.startswith(REFUSED)]
+        return (refusals or lines or ["nothing in its log"])[-1]
+
+
+def validations(run: Path) -> dict[int, dict[str, float]]:
+    """Step -> finite figures of the validation after it, by name (``val/...``), as far as metrics.jsonl has them."""
+    try:
+        lines = (run / "metrics.jsonl").read_text().splitlines(keepends=True)
+    except OSError:
+        return {}
+    found: dict[int, dict[str, float]] = {}
+    for line in lines:
+        if '"val/' in line and line.endswith("\n"):
+            row = json.loads(line)
+            if math.isfinite(row["value"]):
+                found.setdefault(row["step"], {})[row["name"]] = row["value"]
+    return found
+
+
+def holder(run: Path) -> str | None:
+    """Who trains in this run directory right now: ``process PID on HOST``; None if nobody does."""
+    try:
+        with (run / LOCK).open("r+") as lock:
+            try:
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return lock.read() or "a process that just started"
+    except FileNotFoundError:
+        pass
+    return None
+
+
+def kill_holder(name: str) -> None:
+    """Kills a training that outlived its worker and its leash, if it runs on this machine."""
+    who = HOLDER.fullmatch(name)
+    if who and who["host"] == socket.gethostname():
+        os.kill(int(who["pid"]), signal.SIGKILL)

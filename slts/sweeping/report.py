@@ -1,0 +1,191 @@
+"""What a study found: report.md and report.html with tables and the pictures beside them, trials.csv."""
+
+import html
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import optuna
+import pandas as pd
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from slts.sweeping.trials import REASON, RUN, origin, trainings
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from optuna.visualization import matplotlib as plots
+
+BEST = 10
+"""Trials in the table of the best."""
+SHOWN = ("val/a_stoi", "val/offset_mae_ms", "val/offset_r2")
+"""Figures drawn against each parameter, besides the objectives."""
+SEED = "seed"
+
+
+def report(study: optuna.Study, out: Path) -> None:
+    """Writes the report of a study, running or finished, into ``out``.
+
+    Importance, history and parallel coordinates are Optuna's; they take trials that were trained to the end, and are
+    left out while there are fewer than two.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    trials = trainings(study)
+    names = study.metric_names or [f"objective {i}" for i in range(len(study.directions))]
+    whole = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    page = _Page(f"Study {study.study_name}", out)
+    counts = {state: sum(trial.state == state for trial in trials) for state in TrialState}
+    page.line(
+        f"{len(trials)} trials: "
+        + ", ".join(f"{count} {state.name.lower()}" for state, count in counts.items() if count)
+    )
+    page.table("Best trials" if len(names) == 1 else "Trials that none beats in everything", _best(study, whole, names))
+    if any(SEED in trial.params for trial in whole):
+        page.table("Mean and standard deviation over seeds", _over_seeds(whole, names))
+    page.table("Failed", _failed(trials))
+    if len(whole) > 1:
+        for index, name in enumerate(names):
+            _optuna_pictures(study, page, index, name)
+        if len(names) == 2:
+            page.picture("Pareto front", plots.plot_pareto_front(study, target_names=names).figure)
+    metrics = [name for name in dict.fromkeys([*names, *SHOWN]) if any(name in trial.user_attrs for trial in trials)]
+    keys = list(dict.fromkeys(key for trial in trials for key in trial.params if key != SEED))
+    if metrics and keys:
+        page.picture("Figures of every trial against each parameter", _slices(trials, keys, metrics))
+    _frame(trials, names).to_csv(out / "trials.csv", index=False)
+    page.write()
+
+
+def _frame(trials: list[FrozenTrial], names: list[str]) -> pd.DataFrame:
+    """One row a training: number, state, values by objective, parameters, figures of its best validation."""
+    rows = []
+    for trial in trials:
+        values = dict(zip(names, trial.values or [None] * len(names), strict=True))
+        rows.append({"trial": origin(trial), "state": trial.state.name, **values, **trial.params, **trial.user_attrs})
+    return pd.DataFrame(rows)
+
+
+def _best(study: optuna.Study, whole: list[FrozenTrial], names: list[str]) -> pd.DataFrame:
+    if len(names) == 1:
+        sign = -1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else 1
+        chosen = sorted(whole, key=lambda trial: sign * trial.value)[:BEST]
+    else:
+        chosen = study.best_trials
+    figures = dict.fromkeys([*names, *SHOWN])
+    return pd.DataFrame(
+        [
+            {
+                "trial": origin(trial),
+                **dict(zip(names, trial.values, strict=True)),
+                **{name: trial.user_attrs.get(name) for name in figures if name not in names},
+                **trial.params,
+                "run": trial.user_attrs[RUN],
+            }
+            for trial in chosen
+        ]
+    )
+
+
+def _over_seeds(whole: list[FrozenTrial], names: list[str]) -> pd.DataFrame:
+    """One row a setting of the other parameters."""
+    frame = _frame(whole, names)
+    settings = [key for key in whole[0].params if key != SEED]
+    figures = [name for name in dict.fromkeys([*names, *SHOWN]) if name in frame]
+    rows = []
+    for values, group in frame.groupby(settings, sort=False, dropna=False):
+        row = {**dict(zip(settings, values, strict=True)), "seeds": len(group)}
+        for name in figures:
+            spread = f" ± {group[name].std():.4f}" if len(group) > 1 else ""
+            row[name] = f"{group[name].mean():.4f}{spread}"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _failed(trials: list[FrozenTrial]) -> pd.DataFrame:
+    lost = "its workers died"
+    return pd.DataFrame(
+        [
+            {"trial": origin(trial), **trial.params, "reason": trial.user_attrs.get(REASON, lost)}
+            for trial in trials
+            if trial.state == TrialState.FAIL
+        ]
+    )
+
+
+def _optuna_pictures(study: optuna.Study, page: "_Page", index: int, name: str) -> None:
+    target = {} if len(study.directions) == 1 else {"target": lambda trial: trial.values[index]}
+    page.picture(f"History of {name}", plots.plot_optimization_history(study, **target, target_name=name).figure)
+    page.picture(
+        f"Parallel coordinates of {name}", plots.plot_parallel_coordinate(study, **target, target_name=name).figure
+    )
+    try:
+        page.picture(f"Importance for {name}", plots.plot_param_importances(study, **target, target_name=name).figure)
+    except (ValueError, RuntimeError) as error:
+        plt.close("all")
+        page.line(f"Importance for {name} cannot be told yet: {error}")
+
+
+def _slices(trials: list[FrozenTrial], keys: list[str], metrics: list[str]) -> plt.Figure:
+    """Metrics (rows) against parameters (columns); trials that were pruned are hollow."""
+    figure, axes = plt.subplots(
+        len(metrics), len(keys), figsize=(4 * len(keys), 2.6 * len(metrics)), squeeze=False, layout="constrained"
+    )
+    for column, key in enumerate(keys):
+        given = next(trial.distributions[key] for trial in trials if key in trial.distributions)
+        choices = given.choices if isinstance(given, CategoricalDistribution) else None
+        for row, metric in enumerate(metrics):
+            axis = axes[row, column]
+            for state, filled in ((TrialState.COMPLETE, True), (TrialState.PRUNED, False)):
+                shown = [t for t in trials if t.state == state and key in t.params and metric in t.user_attrs]
+                at = [choices.index(t.params[key]) if choices else t.params[key] for t in shown]
+                color = {"color": "C0"} if filled else {"facecolors": "none", "edgecolors": "C0"}
+                axis.scatter(at, [t.user_attrs[metric] for t in shown], s=24, **color)
+            if choices:
+                axis.set_xticks(np.arange(len(choices)), [str(choice) for choice in choices])
+            elif getattr(given, "log", False):
+                axis.set_xscale("log")
+            axis.set(xlabel=key, ylabel=metric)
+            axis.grid(alpha=0.3)
+    figure.suptitle("filled: trained to the end; hollow: pruned")
+    return figure
+
+
+class _Page:
+    """The report in Markdown and HTML at once."""
+
+    def __init__(self, title: str, out: Path):
+        self.title, self.out = title, out
+        self.markdown, self.body = [f"# {title}"], [f"<h1>{html.escape(title)}</h1>"]
+
+    def line(self, text: str) -> None:
+        self.markdown.append(text)
+        self.body.append(f"<p>{html.escape(text)}</p>")
+
+    def table(self, title: str, frame: pd.DataFrame) -> None:
+        if frame.empty:
+            return
+        rows = [list(map(str, frame.columns)), ["---"] * frame.shape[1]]
+        rows += [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
+        lines = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+        self.markdown += [f"## {title}", lines]
+        table = frame.map(_cell).to_html(index=False, border=0)
+        self.body += [f"<h2>{html.escape(title)}</h2>", table]
+
+    def picture(self, title: str, figure: plt.Figure) -> None:
+        file = "".join(c if c.isalnum() else "_" for c in title.lower()) + ".png"
+        figure.savefig(self.out / file, dpi=110, bbox_inches="tight")
+        plt.close(figure)
+        self.markdown += [f"## {title}", f"![{title}]({file})"]
+        self.body += [f"<h2>{html.escape(title)}</h2>", f'<img src="{file}" alt="{html.escape(title)}">']
+
+    def write(self) -> None:
+        style = "body{font:15px sans-serif;margin:2em}td,th{padding:.2em .8em;text-align:left}img{max-width:100%}"
+        head = f"<!doctype html><meta charset=utf-8><title>{html.escape(self.title)}</title><style>{style}</style>"
+        (self.out / "report.md").write_text("\n\n".join(self.markdown) + "\n")
+        (self.out / "report.html").write_text("\n".join([head, *self.body]) + "\n")
+
+
+def _cell(value: object) -> str:
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

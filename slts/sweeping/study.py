@@ -1,0 +1,205 @@
+"""A study: a file of ``sweeps/``, checked against ``slts train``, and what Optuna keeps of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import optuna
+import yaml
+from omegaconf import DictConfig
+from optuna.distributions import BaseDistribution, distribution_to_json
+from optuna.pruners import BasePruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.storages import BaseStorage
+
+from slts.config import PACKAGE, compose
+from slts.data.shard_source import shard_source
+from slts.errors import UserError
+from slts.metrics.offsets import offset_agreement
+from slts.sweeping.grid import GridSampler
+from slts.sweeping.space import Value, ends, grid, override, read_space
+from slts.tasks import check_task
+from slts.training.run_directory import config_hash
+
+KEYS = ("space", "sampler", "pruner", "objectives", "trials", "hours", "overrides")
+SAMPLERS = ("tpe", "random", "grid")
+PRUNERS = ("asha", "median", "none")
+DIRECTIONS = ("maximize", "minimize")
+OWN = ("data", "name", "runs", "dry_run")
+"""Keys of slts train that a study file may not set: the worker does, data= because it may be a command."""
+OFFSETS = tuple(f"val/offset_{name}" for name in offset_agreement(np.array([0.0, 10.0]), np.array([0.0, 10.0])))
+SPEECH = ("val/a_stoi", "val/a_estoi", "val/stoi", "val/dsm_offset_ms", "val/dsm_at_edge")
+"""With OFFSETS what validation reports of a task that generates speech; the first is the default objective."""
+FOUND = "val/within_a_frame"
+"""With OFFSETS what validation reports of a task that measures offsets only."""
+DEFINITION = "definition"
+"""User attribute of an Optuna study: what must be the same for a worker to join."""
+WAIT = 4
+"""Trials that end before the median pruner ends others."""
+KEPT = 3
+"""ASHA lets the best third go on from each rung."""
+
+
+def sweeps_dir() -> Path:
+    """``sweeps/`` inside an installed wheel, else beside the package in a checkout."""
+    inside = PACKAGE / "sweeps"
+    return inside if inside.is_dir() else PACKAGE.parent / "sweeps"
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a study file says; the defaults are those of a file that names only its space."""
+
+    file: Path
+    space: dict[str, BaseDistribution]
+    overrides: tuple[str, ...] = ()
+    sampler: str = "tpe"
+    pruner: str = "none"
+    objectives: tuple[tuple[str, str], ...] = ((SPEECH[0], "maximize"),)
+    trials: int | None = None
+    hours: float | None = None
+
+    def point(self, values: dict[str, Value]) -> list[str]:
+        """Overrides of slts train for one point of the space."""
+        return [*self.overrides, *(override(key, value) for key, value in values.items())]
+
+    @property
+    def metrics(self) -> list[str]:
+        return [name for name, _ in self.objectives]
+
+    def make_sampler(self) -> BaseSampler:
+        match self.sampler:
+            case "grid":
+                return GridSampler(self.space)
+            case "random":
+                return RandomSampler()
+        # Workers train at the same time: what is not finished yet counts as bad, so that they spread.
+        return TPESampler(constant_liar=True)
+
+    def make_pruner(self, config: DictConfig) -> BasePruner:
+        match self.pruner:
+            case "asha":
+                return SuccessiveHalvingPruner(min_resource=config.validate_every, reduction_factor=KEPT)
+            case "median":
+                return MedianPruner(n_startup_trials=WAIT)
+        return NopPruner()
+
+
+def read_study(name: str, overrides: list[str], trials: int | None = None) -> Study:
+    """A file of ``sweeps/`` by name, or any by its path; ``overrides`` are added to its own, ``trials`` replaces its.
+
+    Raises:
+        UserError: no such file, or a line of it that cannot be meant.
+    """
+    file = Path(name) if name.endswith((".yaml", ".yml")) else sweeps_dir() / f"{name}.yaml"
+    try:
+        tree = yaml.safe_load(file.read_text())
+    except OSError:
+        known = ", ".join(sorted(path.stem for path in sweeps_dir().glob("*.yaml")))
+        raise UserError(
+            f"study={name}: no such study; choose one of {known}, or give a path that ends in .yaml"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
+    try:
+        return _study(file, tree if isinstance(tree, dict) else {}, overrides, trials)
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from None
+
+
+def _study(file: Path, tree: dict, overrides: list[str], trials: int | None) -> Study:
+    if unknown := sorted(set(tree) - set(KEYS)):
+        raise UserError(f"{unknown[0]} is no key of a study; these are {', '.join(KEYS)}")
+    given = {key: value for key, value in tree.items() if value is not None}
+    space = read_space(given.get("space"))
+    own = given.get("overrides", [])
+    if not isinstance(own, list) or not all(isinstance(one, str) for one in own):
+        raise UserError("overrides must be a list such as [experiment=cpu, steps=500]")
+    for one in [*space, *own]:
+        if one.partition("=")[0].strip() in OWN:
+            raise UserError(f"{one}: {', '.join(OWN)} are not a study's to set; give data= and runs= to slts sweep")
+    sampler, pruner = _choice(given, "sampler", SAMPLERS, "tpe"), _choice(given, "pruner", PRUNERS, "none")
+    objectives = given.get("objectives", {SPEECH[0]: "maximize"})
+    if not isinstance(objectives, dict) or not objectives or not set(map(str, objectives.values())) <= set(DIRECTIONS):
+        raise UserError("objectives must be like {val/a_stoi: maximize, val/offset_mae_ms: minimize}")
+    if len(objectives) > 1 and pruner != "none":
+        raise UserError(f"pruner: {pruner} needs a single objective (Optuna prunes no other); use pruner: none")
+    trials = trials or given.get("trials")
+    hours = given.get("hours")
+    if trials is not None and (not isinstance(trials, int) or trials < 1):
+        raise UserError(f"trials: {trials} must be a whole number above 0")
+    if hours is not None and (not isinstance(hours, (int, float)) or hours <= 0):
+        raise UserError(f"hours: {hours} must be a number above 0")
+    if sampler == "grid":
+        points = len(grid(space))
+        trials = min(trials or points, points)
+    if trials is None and hours is None:
+        raise UserError("has no budget; add trials: N, or hours: H of training over all trials")
+    lines = (*own, *overrides)
+    return Study(file, space, lines, sampler, pruner, tuple(objectives.items()), trials, hours)
+
+
+def _choice(given: dict, key: str, choices: tuple[str, ...], default: str) -> str:
+    # YAML reads a bare `none` as text, `null` as nothing.
+    value = given.get(key, default)
+    if value not in choices:
+        raise UserError(f"{key}: {value} must be one of {', '.join(choices)}")
+    return value
+
+
+def check_study(study: Study, common: list[str]) -> tuple[DictConfig, dict]:
+    """Whether ``slts train`` takes every key and the ends of every range.
+
+    ``common`` are the overrides that all trials get from the worker. Returns the config of the first point, and what
+    a worker must have in common with the study's others.
+
+    Raises:
+        UserError: unknown key, value out of bounds, combination that cannot work, shards that are not there, or an
+            objective that no validation of the task reports.
+    """
+    first = {key: ends(given)[0] for key, given in study.space.items()}
+    # Without the space first: what is wrong there is no fault of the space.
+    base, _ = compose("train", [*study.overrides, *common])
+    for key, given in study.space.items():
+        for value in ends(given):
+            try:
+                config, _ = compose("train", [*study.point(first | {key: value}), *common])
+                check_task(config)
+            except UserError as error:
+                raise UserError(f"{study.file}: space: {error}") from None
+    config, _ = compose("train", [*study.point(first), *common])
+    reported = (FOUND, *OFFSETS) if config.task.name == "syncnet" else (*SPEECH, *OFFSETS)
+    for metric in study.metrics:
+        if metric not in reported:
+            raise UserError(f"{study.file}: objectives: nobody reports {metric}; choose among {', '.join(reported)}")
+    corpus = shard_source(base.data, base.disk_gb).corpus
+    definition = {
+        "space": {key: distribution_to_json(given) for key, given in study.space.items()},
+        "objectives": dict(study.objectives),
+        "the overrides": config_hash(base),
+        "the corpus": corpus["hash"],
+    }
+    return config, definition
+
+
+def open_study(storage: BaseStorage, name: str, study: Study, config: DictConfig, definition: dict) -> optuna.Study:
+    """Makes Optuna's study, or joins it. Raises UserError if the study of this name is another."""
+    opened = optuna.create_study(
+        storage=storage,
+        study_name=name,
+        directions=[direction for _, direction in study.objectives],
+        sampler=study.make_sampler(),
+        pruner=study.make_pruner(config),
+        load_if_exists=True,
+    )
+    known = opened.user_attrs.get(DEFINITION)
+    if known is None and not opened.trials:
+        opened.set_user_attr(DEFINITION, definition)
+        opened.set_metric_names(study.metrics)
+        known = opened.user_attrs[DEFINITION]
+    if changed := [part for part in definition if (known or {}).get(part) != definition[part]]:
+        raise UserError(
+            f"the storage holds a study '{name}' that differs in {', '.join(changed)}; give name=ANOTHER for a new"
+            " study, or the same file, overrides= and data= to go on with that one"
+        )
+    return opened
