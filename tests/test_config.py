@@ -52,12 +52,11 @@ def test_every_key_of_a_group_is_documented_in_one_of_its_files():
 
 
 def test_every_option_of_every_group_composes():
-    verbs = {"corpus": "prepare"}
+    verbs = {"corpus": ("prepare", ["out=x"]), "tracks": ("offsets", ["data=x"])}
     for folder in conf_dir().iterdir():
         if folder.is_dir():
             for file in folder.glob("*.yaml"):
-                verb = verbs.get(folder.name, "train")
-                given = ["out=x"] if verb == "prepare" else GIVEN
+                verb, given = verbs.get(folder.name, ("train", GIVEN))
                 compose(verb, [*given, f"{folder.name}={file.stem}"])
 
 

@@ -66,7 +66,7 @@ class SyncNetTask(nn.Module):
     def contrastive(self, lips: Tensor, audio: Tensor, windows: Tensor, valid: Tensor) -> tuple[dict, dict]:
         """Half of d^2 for windows of one instant and of max(margin - d, 0)^2 for those a random shift apart."""
         shift = 1 + (torch.rand(len(lips), device=lips.device) * (windows - 1)).long()
-        place = (torch.arange(lips.shape[1], device=lips.device) + shift[:, None]) % windows[:, None]
+        place = (torch.arange(lips.shape[1], device=lips.device) + shift[:, None]) % windows[:, None].clamp_min(1)
         other = audio.gather(1, place[..., None].expand_as(audio))
         near, far = (F.pairwise_distance(lips, sound)[valid] for sound in (audio, other))
         loss = (near.square() + (self.margin - far).clamp_min(0).square()).mean() / 2
