@@ -2,7 +2,7 @@
 
 import base64
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -23,7 +23,7 @@ WIDTH = 900
 class Picture:
     """An encoded picture that a notebook shows and a page embeds."""
 
-    data: bytes
+    data: bytes = field(repr=False)
     mime: str
     caption: str = ""
 
@@ -58,7 +58,7 @@ def offset_histograms(
     if not panels:
         return None
     figure = Figure(figsize=(8, 2.6 * len(panels)), layout="constrained")
-    axes = figure.subplots(len(panels), squeeze=False)[:, 0]
+    axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
     for axis, (row, source, width, clips, speakers) in zip(axes, panels, strict=True):
         who = clips["key"].map(lambda key, speakers=speakers: speaker_of(key, speakers))
         groups = dict(list(clips.groupby(who))) if who.nunique() <= SPEAKERS else {"all": clips}
@@ -78,7 +78,8 @@ def offset_histograms(
 def offsets_against_truth(results: pd.DataFrame) -> Picture | None:
     """Found against true offsets of each run that finds offsets, where the truth is known; else None."""
     panels = []
-    for _, row in results[results["split"].notna() & results["offset_r2_truth"].notna()].iterrows():
+    rows = results[results["split"].notna() & results["offset_r2_truth"].notna()]
+    for _, row in rows.drop_duplicates(["run", "split", "corpus"]).iterrows():
         clips = load_clips(row)
         if clips is not None:
             panels.append((row, clips.dropna(subset=["offset_ms", "dsm_offset_ms"])))

@@ -106,8 +106,8 @@ def offsets_table(results: pd.DataFrame) -> ResultTable:
 def pattern(table: ResultTable, against: str = "SLTS_no_ASM") -> pd.DataFrame:
     """What synchronisation changes, ours beside published: each SLTS system minus ``against``, by corpus.
 
-    Rows of ours have, for each published corpus, the number of figures that move the same way there ("a-STOI" up in
-    both), and those that do not. Offset-R2 is left out, as the system without synchronisation finds no offsets.
+    Rows of ours have, for each published corpus, how many of the figures that move in both move the same way, and those
+    that do not. Offset-R2 is left out, as the system without synchronisation finds no offsets.
     """
     rows, names = [], [name for name in table.figures if not name.startswith("offset_r2")]
     frame = table.frame[table.frame["system"].notna()]
@@ -122,7 +122,7 @@ def pattern(table: ResultTable, against: str = "SLTS_no_ASM") -> pd.DataFrame:
     for _, theirs in moved[(moved["by"] == "published") & (moved["system"] == "SLTS")].iterrows():
         agreement = []
         for _, ours in moved.iterrows():
-            both = [name for name in names if pd.notna(ours[name]) and pd.notna(theirs[name])]
+            both = [name for name in names if pd.notna(ours[name] * theirs[name]) and ours[name] * theirs[name]]
             unlike = [name for name in both if ours[name] * theirs[name] < 0]
             text = f"{len(both) - len(unlike)} of {len(both)}" + (f", not {', '.join(unlike)}" if unlike else "")
             agreement.append(text if ours["by"] == "ours" else "")

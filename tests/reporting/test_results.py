@@ -1,0 +1,79 @@
+import os
+
+import pandas as pd
+import pytest
+from run_folders import corpus_json, result, write_clips, write_run
+
+from slts.errors import UserError
+from slts.reporting.results import intervals, load_clips, load_results
+
+CORPUS = corpus_json(profile="lagged")
+
+
+def test_latest_row_of_each_split_and_sync(tmp_path):
+    rows = [result(CORPUS, stoi=0.1), result(CORPUS, stoi=0.2), result(CORPUS, split="val"), result(CORPUS, sync="dsm")]
+    write_run(tmp_path / "study" / "a", CORPUS, rows)
+    found = load_results(tmp_path)
+    assert list(zip(found["run"], found["split"], found["sync"], found["stoi"], strict=True)) == [
+        ("study/a", "test", "none", 0.2),
+        ("study/a", "val", "none", 0.5),
+        ("study/a", "test", "dsm", 0.5),
+    ]
+    assert set(found["system"]) == {"SLTS"} and set(found["corpus"]) == {"generated, lagged offsets"}
+    assert set(found["model"]) == {"small, griffin_lim, step 6"} and set(found["note"]) == {""}
+
+
+def test_what_is_wrong_with_a_run_is_said(tmp_path):
+    old = result(CORPUS, version="0.0.1")
+    del old["w_wer"]
+    write_run(tmp_path / "broken", CORPUS, ["{", result(CORPUS)])
+    write_run(tmp_path / "nothing", CORPUS, [], variant="no_asm")
+    write_run(tmp_path / "odd", CORPUS, [result(CORPUS, stoi="high", mcd=None, failed=2, split="val")])
+    write_run(tmp_path / "old", CORPUS, [old | {"split": "train"}])
+    write_run(tmp_path / "other", CORPUS, [{"loss": 1}])
+    write_run(tmp_path / "stray", None, [result(CORPUS | {"hash": "feed"}, variant="dsm_only")])
+    (tmp_path / "stray" / "config.yaml").unlink()
+    (tmp_path / "tables").mkdir()
+    found = load_results(tmp_path).set_index("run")
+    assert found["note"].to_dict() == {
+        "broken": "results.jsonl line 1: not a result row",
+        "nothing": f"not evaluated yet: slts evaluate run={tmp_path.name}/nothing",
+        "odd": "stoi is not a number; 2 clips without some figure",
+        "old": "row without w_wer; written by version 0.0.1",
+        "other": "results.jsonl line 1: no corpus, split, variant, task",
+        "stray": "no config.yaml",
+    }
+    assert found["system"].to_dict() | {"other": 0} == {
+        "broken": "SLTS", "nothing": "SLTS_no_ASM", "odd": "SLTS", "old": "SLTS", "other": 0, "stray": "SLTS_dsm_only"
+    }  # fmt: skip
+    assert found.loc[["nothing", "odd"], "stoi"].isna().all() and found.loc["odd", "mcd"] != 0
+    assert "corpus.json not found (feed)" in found.loc["stray", "corpus"]
+
+
+def test_of_two_runs_of_one_row_the_newest_is_marked(tmp_path):
+    for age, name in enumerate(("c", "a", "b")):
+        run = write_run(tmp_path / name, CORPUS, [result(CORPUS)])
+        os.utime(run / "results.jsonl", (1000 - age, 1000 - age))
+    write_run(tmp_path / "val", CORPUS, [result(CORPUS, split="val")])
+    notes = load_results(tmp_path).set_index("run")["note"]
+    assert notes.to_dict() == {
+        "a": "an older run of the same row", "b": "an older run of the same row", "c": "newest of 3 runs", "val": ""
+    }  # fmt: skip
+
+
+def test_no_run_is_a_users_mistake(tmp_path):
+    with pytest.raises(UserError, match=r"no results\.jsonl"):
+        load_results(tmp_path / "nowhere")
+
+
+def test_clips_of_another_evaluation_are_not_taken(tmp_path):
+    run = write_run(tmp_path / "a", CORPUS, [result(CORPUS), result(CORPUS, sync="dsm", stoi=0.6)])
+    write_clips(run, result(CORPUS), [0, 10, 20, 30], [0, 10, 20, 30], [0, 10, 20, 30])
+    plain, dsm = (row for _, row in load_results(tmp_path).iterrows())
+    clips = load_clips(plain)
+    assert len(clips) == 4 and load_clips(dsm) is None
+    (run / "clips-test.csv").rename(run / "clips-test-dsm.csv")
+    assert load_clips(plain) is None and load_clips(dsm) is None
+    low, high = intervals(clips)["stoi"]
+    assert 0.45 <= low < 0.5 < high <= 0.55
+    assert "a_mcd" in intervals(clips) and intervals(clips.assign(a_mcd=pd.NA)).get("a_mcd") is None

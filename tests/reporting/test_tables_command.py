@@ -1,0 +1,112 @@
+"""`slts tables` as a user calls it: every file, a page that needs nothing beside it."""
+
+import base64
+from html.parser import HTMLParser
+
+import pytest
+from conftest import slts
+from run_folders import corpus_json, result, write_clips, write_run
+
+from slts.reporting.figures import offset_histograms, offsets_against_truth, reconstructions, speaker_of
+from slts.reporting.results import find_corpora, load_results
+
+CORPUS = corpus_json(profile="lagged")
+TABLES = ("table1", "table2", "table3", "table4", "table5", "table6", "table7", "offsets")
+
+
+class Page(HTMLParser):
+    """What a page refers to, and whether its tags close in order."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.open, self.sources, self.captions = [], {"img": [], "audio": []}, []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        assert tag != "script" and not (values.keys() & {"onclick", "onload"})
+        if tag not in ("img", "meta", "link"):
+            self.open.append(tag)
+        if tag in self.sources:
+            self.sources[tag].append(values["src"])
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "caption":
+            self.captions.append(data)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    runs = tmp_path_factory.mktemp("runs")
+    for name in ("a", "b<i>"):
+        row = result(CORPUS)
+        write_run(runs / name, CORPUS, [row])
+        write_clips(runs / name, row, [0, 10, 20, 30], [5, 15, 20, 35], [0, 10, 20, 30])
+    write_run(runs / "waiting", CORPUS, [])
+    return runs
+
+
+@pytest.fixture(scope="module")
+def out(runs, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out") / "tables"
+    slts("tables", f"runs={runs}", f"out={out}", SLTS_GRID="nowhere")
+    return out
+
+
+def test_every_table_in_every_form(out):
+    expected = {f"{name}.{suffix}" for name in TABLES for suffix in ("md", "tex", "csv")}
+    assert {file.name for file in out.iterdir()} == expected | {"results.md", "results.csv", "report.html"}
+    lines = (out / "results.md").read_text().splitlines()
+    assert len(lines) == 2 + 3 and {line.count(" | ") for line in lines} == {lines[0].count(" | ")}
+    assert "w-WER" in lines[0] and "k-WER" in lines[0]
+    assert "newest of 2 runs" in lines[2] + lines[3] and "an older run of the same row" in lines[2] + lines[3]
+    assert "not evaluated yet" in lines[4]
+    assert (out / "results.csv").read_text().count("generated, lagged offsets") == 3
+
+
+def test_the_page_is_whole_and_needs_nothing_beside_it(out):
+    text = (out / "report.html").read_text()
+    page = Page(text)
+    assert len(page.captions) == len(TABLES)
+    assert len(page.sources["audio"]) == 4 and len(page.sources["img"]) == 2 + 2
+    for source in page.sources["audio"] + page.sources["img"]:
+        kind, _, data = source.removeprefix("data:").partition(";base64,")
+        start = {"audio/wav": b"RIFF", "image/png": b"\x89PNG", "image/jpeg": b"\xff\xd8"}[kind]
+        assert base64.b64decode(data, validate=True).startswith(start)
+    assert "b<i>" not in text and "b&lt;i&gt;" in text and "http" not in text
+
+
+def test_the_number_of_clips_is_capped(runs, tmp_path):
+    slts("tables", f"runs={runs}", f"out={tmp_path}", "sounds=1", SLTS_GRID="nowhere")
+    assert len(Page((tmp_path / "report.html").read_text()).sources["audio"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [("ratings", "ratings="), ("published", "published=FILE"), ("clip", "clip="), ("runs", "runs=")],
+)
+def test_a_missing_file_is_named(runs, tmp_path, key, message):
+    given = {"runs": runs, "out": tmp_path / "x", key: tmp_path / "missing"}
+    done = slts("tables", *(f"{name}={value}" for name, value in given.items()), check=False)
+    assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "x").exists()
+
+
+def test_figures_are_drawn_where_there_is_something_to_draw(runs, tmp_path):
+    results, corpora = load_results(runs), find_corpora(runs)
+    for picture in (offset_histograms(results, corpora), offsets_against_truth(results)):
+        assert picture.data.startswith(b"\x89PNG") and picture._repr_mimebundle_().keys() == {"image/png"}
+    shown = reconstructions(results)
+    assert [picture.caption.partition(" (")[0] for picture in shown] == ["a", "b<i>"]
+    write_run(tmp_path / "bare", CORPUS, [result(CORPUS)])
+    bare = load_results(tmp_path)
+    assert offset_histograms(bare, {}) is None and offsets_against_truth(bare) is None and reconstructions(bare) == []
+
+
+def test_speakers_are_read_from_keys():
+    assert speaker_of("s1_bbaf2n", ["s1", "s10"]) == "s1" and speaker_of("s10_bbaf2n", ["s1", "s10"]) == "s10"
+    assert speaker_of("v2-00000-x", ["v2"]) == "v2" and speaker_of("x", ["v2"]) == "?"
