@@ -114,6 +114,7 @@ def _offsets_to_apply(config) -> tuple[dict[str, float], str]:
 def _estimated(config) -> tuple[list[dict], float]:
     """The rows of estimate_offsets, and the step of the estimates in ms."""
     from slts.data.faces.people import Thresholds
+    from slts.evaluation.calibration import calibrate
     from slts.evaluation.offsets import estimate_offsets
     from slts.evaluation.runs import load_run
     from slts.evaluation.syncnet import load_syncnet
@@ -125,7 +126,11 @@ def _estimated(config) -> tuple[list[dict], float]:
             f"method={config.method}: run={config.run} is of task={task}; leave the method out or change run"
         )
     limits = Thresholds.of(config.tracks)
+    constant = calibrate(run, config.batch_size).constant_ms if config.calibrate else 0.0
     rows = estimate_offsets(run, Path(config.data), config.faces, config.batch_size, limits)
+    if config.calibrate:
+        print(f"the run's own constant, {constant:+.1f} ms, is taken out")
+        rows = [{**row, "offset_ms": round(row["offset_ms"] - constant, 1)} for row in rows]
     return rows, 40.0 if task == "syncnet" else 10.0
 
 

@@ -175,6 +175,12 @@ class SltsTask(nn.Module):
             shown["corrected"] = hard_correct(mel, most_likely_offset(self.dsm(local, target, lengths)), lengths)[0]
         return {name: self.as_log_mel(value) for name, value in shown.items()}
 
+    @torch.no_grad()
+    def single_frames(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """What single frames show (B, T_m, D_f), the mel heard at the same instants (B, T_m, 80), valid frames (B,)."""
+        target, lengths = self.target_mel(batch)
+        return upsample_by_time(self.encode(batch), batch.frames, batch.fps, target.shape[1]), target, lengths
+
     def as_log_mel(self, mel: Tensor) -> Tensor:
         """A standardised mel in natural-log units."""
         return mel.float() * self.mel_std + self.mel_mean
