@@ -76,6 +76,9 @@ class Trainer:
             self.state = load_state(last)
             load_weights(last, task)
         self.module = task
+        if config.compile:
+            for network in task.children():
+                network.compile()
         if uses_bf16(config.precision):
             task.forward = torch.autocast(accelerator.device.type, torch.bfloat16)(task.forward)
         self.optimisation = optimise(accelerator, task, config.optim, config.batch_size)
