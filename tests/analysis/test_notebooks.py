@@ -1,0 +1,62 @@
+"""Every notebook of analysis/ runs on a small run of the real commands, with no figures of the committed runs."""
+
+import re
+
+import nbformat
+import pytest
+from conftest import ROOT, slts
+from nbclient import NotebookClient
+
+TINY = [
+    "experiment=cpu", "tracking=none", "model.image_size=32", "model.width=32", "model.layers=1", "model.frame_width=8",
+    "batch_size=4", "steps=2", "validate_every=2", "log_every=2", "validate_clips=2",
+]  # fmt: skip
+NOTEBOOKS = sorted((ROOT / "analysis").glob("*.ipynb"))
+
+
+@pytest.fixture(scope="module")
+def runs(tiny_corpus, tmp_path_factory):
+    runs = tmp_path_factory.mktemp("small") / "runs"
+    slts("train", f"data={tiny_corpus}", "name=tiny", f"runs={runs}", *TINY)
+    for sync in ("dsm", "none"):
+        slts("evaluate", f"run={runs}/tiny", "split=test", "workers=1", "show=1", f"sync={sync}")
+    return runs
+
+
+def test_one_notebook_a_table_and_a_figure():
+    names = {notebook.stem for notebook in NOTEBOOKS}
+    assert {f"table{number}" for number in range(1, 8)} | {"figure5", "figure6", "offsets_against_truth"} == names
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.stem)
+def test_executes_on_a_small_run(notebook, runs, tiny_corpus, monkeypatch):
+    monkeypatch.setenv("SLTS_RUNS", str(runs))
+    monkeypatch.setenv("SLTS_DATA", str(tiny_corpus.parent))
+    monkeypatch.setenv("SLTS_GRID", "nowhere")
+    monkeypatch.delenv("SLTS_RATINGS", raising=False)
+    content = nbformat.read(notebook, as_version=4)
+    NotebookClient(content, timeout=120, resources={"metadata": {"path": ROOT / "analysis"}}).execute()
+    shown = nbformat.writes(content, version=4)
+    outputs = [str(output) for cell in content.cells for output in cell.get("outputs", [])]
+    assert outputs and "GRID s1" not in "".join(outputs)
+    if notebook.stem not in ("table6", "table5", "table7"):
+        assert "generated, lagged offsets" in "".join(outputs) or "tiny" in "".join(outputs)
+    assert "Error" not in "".join(outputs), shown
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.stem)
+def test_is_committed_executed_small_and_without_paths_of_a_machine(notebook):
+    content = nbformat.read(notebook, as_version=4)
+    nbformat.validate(content)
+    cells = [cell for cell in content.cells if cell.cell_type == "code"]
+    assert len(cells) <= 6 and all(cell.execution_count for cell in cells) and any(cell.outputs for cell in cells)
+    assert "**Conclusion.**" in content.cells[-1].source
+    assert not re.search(r"/(home|root|tmp|work|Users)/", notebook.read_text())
+    pictures = [
+        data
+        for cell in cells
+        for output in cell.outputs
+        for kind, data in output.get("data", {}).items()
+        if kind.startswith("image/")
+    ]
+    assert all(len(data) < 4 / 3 * 100_000 for data in pictures)
