@@ -77,8 +77,12 @@ class Ranks:
 
 
 def _rank(rank: int, log: Path, environment: dict[str, str], keys: list[str], prepare) -> None:
+    from accelerate.state import AcceleratorState, GradientState, PartialState
+
     from slts.cli import run
 
+    for state in (AcceleratorState, PartialState, GradientState):
+        state._reset_state()  # what an earlier test of this process started does not count for its children
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from omegaconf import DictConfig
+from omegaconf.errors import ConfigAttributeError
 
 from slts.data.loader import Augmentation, ShardDataset
 from slts.errors import UserError
@@ -31,14 +32,20 @@ class TrainedRun:
 
 def load_run(path: str | Path, checkpoint: str = "best") -> TrainedRun:
     """A run's task with the weights of its ``best`` (or ``last``) checkpoint, in evaluation mode, on the GPU if there
-    is one. Raises UserError when the folder holds no run or no checkpoint yet."""
+    is one. Raises UserError when the folder holds no run, no checkpoint yet, or the run of another version of slts."""
     directory = RunDirectory(Path(path))
     config = directory.config()
     weights = directory.path / checkpoint
     if not weights.exists():
         raise UserError(f"run={path} has no checkpoint yet; let slts train reach its first validation")
     corpus = directory.corpus()
-    task = build_task(config, corpus)
+    try:
+        task = build_task(config, corpus)
+    except ConfigAttributeError as error:
+        raise UserError(
+            f"run={path}: its config.yaml has no {error.full_key}, so another version of slts made it; use that"
+            " version, or train it again"
+        ) from None
     load_weights(weights, task)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return TrainedRun(directory, config, corpus, task.to(device).eval(), load_state(weights).step, device)
