@@ -96,7 +96,7 @@ def offsets_against_truth(results: pd.DataFrame) -> Picture | None:
         axis.plot(span, span, color="grey", linewidth=0.8)
         axis.scatter(both[:, 0], both[:, 1], s=8, alpha=0.6)
         axis.set(xlim=span, ylim=span, aspect="equal", xlabel="true (ms)", ylabel="found (ms)")
-        axis.set_title(f"{row['run']}, {row['split']}\nconstant {row['offset_bias_ms']:+.0f} ms", fontsize=8)
+        axis.set_title(f"{row['run']}, {row['split']}\nconstant {row['offset_bias_ms']:+.1f} ms", fontsize=8)
     return Picture.of(figure, "Offsets found against true offsets")
 
 

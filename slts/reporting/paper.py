@@ -89,8 +89,9 @@ def against_published(results: pd.DataFrame, published: dict, number: int) -> Re
     ours = ours[(ours["family"] == family) & ours["system"].fillna("").str.startswith("SLTS")]
     ours = ours[ours["system"] != "SLTS_no_ASM"]
     corpora = list(dict.fromkeys([*theirs["corpus"], *ours["corpus"].dropna()]))
-    others = results[(results["family"] != family) & results["split"].isin(["val", "test"])]["run"].nunique()
-    remarks = [f"{others} runs on corpora of another kind are not in this table."] if others else []
+    others = results[(results["family"] != family) & results["split"].isin(["test", "val"])]
+    elsewhere = [f"{run} ({corpus})" for run, corpus in others[["run", "corpus"]].drop_duplicates().to_numpy()]
+    remarks = [f"Not here, being of another corpus: {', '.join(elsewhere)}."] if elsewhere else []
     title = f"Table {number}: against published systems on {'Lip2Wav' if number == 7 else theirs['corpus'][0]}"
     return ResultTable(f"table{number}", title, _beside(theirs, ours, ("SLTS",), corpora), figures, remarks)
 

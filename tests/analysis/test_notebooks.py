@@ -36,12 +36,10 @@ def test_executes_on_a_small_run(notebook, runs, tiny_corpus, monkeypatch):
     monkeypatch.delenv("SLTS_RATINGS", raising=False)
     content = nbformat.read(notebook, as_version=4)
     NotebookClient(content, timeout=120, resources={"metadata": {"path": ROOT / "analysis"}}).execute()
-    shown = nbformat.writes(content, version=4)
-    outputs = [str(output) for cell in content.cells for output in cell.get("outputs", [])]
-    assert outputs and "GRID s1" not in "".join(outputs)
-    if notebook.stem not in ("table6", "table5", "table7"):
-        assert "generated, lagged offsets" in "".join(outputs) or "tiny" in "".join(outputs)
-    assert "Error" not in "".join(outputs), shown
+    shown = "".join(str(output) for cell in content.cells for output in cell.get("outputs", []))
+    ours = {"figure5": "image/png", "offsets_against_truth": "image/png", "figure6": "image/jpeg"}
+    assert ours.get(notebook.stem, "generated, lagged offsets") in shown
+    assert "GRID s1" not in shown and "traceback" not in shown
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.stem)
