@@ -46,17 +46,18 @@ def main(config) -> int:
         print(f"written to {out}/report.md and {out}/report.html")
         return 0
 
+    from slts.sweeping.space import override
     from slts.sweeping.study import check_study, open_study, read_study
     from slts.sweeping.worker import Worker
 
     study = read_study(config.study, list(config.overrides), config.trials)
     if config.launch and config.launch.endswith((".yaml", ".yml")) and not Path(config.launch).is_file():
         raise UserError(f"launch={config.launch} is not there; the files of launch/accelerate are meant")
-    common = [f'runs="{runs}"']
+    common = [override("runs", str(runs))]
     if config.data:
-        common.append(f'data="{config.data}"')
+        common.append(override("data", config.data))
     train_config, definition = check_study(study, [*common, "name=trial"])
     if train_config.tracking.name == "wandb" and train_config.tracking.group is None:
-        common.append(f'tracking.group="{name}"')
+        common.append(override("tracking.group", name))
     opened = open_study(storage(), name, study, train_config, definition)
     return Worker(study, opened, config, common, runs, train_config.steps).work()

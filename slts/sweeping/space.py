@@ -5,6 +5,7 @@ step is 1 if not said), ``{choices: [...]}`` any plain values.
 """
 
 import itertools
+import re
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import Trial
@@ -100,7 +101,8 @@ def override(key: str, value: Value) -> str:
         case bool():
             return f"{key}={str(value).lower()}"
         case str():
-            escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+            # Within quotes Hydra takes a backslash for an escape only where a quote follows.
+            escaped = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + '\\"' * bool(found[2]), value)
             return f'{key}="{escaped}"'
         case _:
             return f"{key}={value!r}"
