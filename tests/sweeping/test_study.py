@@ -1,0 +1,105 @@
+"""Study files: every one of sweeps/ is what slts train takes, and what cannot work is refused before a trial starts."""
+
+import optuna
+import pytest
+import yaml
+from conftest import slts
+
+from slts.errors import UserError
+from slts.sweeping.study import check_study, read_study, sweeps_dir
+
+GIVEN = {"space": {"task.temperature": {"log": [0.1, 10]}}, "overrides": ["experiment=cpu"], "trials": 2}
+
+
+def common(corpus) -> list[str]:
+    return [f"data={corpus}", "name=trial"]
+
+
+def written(folder, **changes) -> str:
+    (folder / "own.yaml").write_text(yaml.safe_dump({**GIVEN, **changes}))
+    return str(folder / "own.yaml")
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in sweeps_dir().glob("*.yaml")))
+def test_studies_of_the_project(name, tiny_corpus):
+    check_study(read_study(name, []), common(tiny_corpus))
+
+
+def test_the_ablation_is_two_by_two_times_seeds():
+    study = read_study("ablation", [])
+    assert study.trials == 12
+    assert set(study.space) == {"task.discriminators", "variant", "seed"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"space": {}}, "space is empty"),
+        (
+            {"space": {"task.temprature": {"log": [1, 2]}}},
+            "space: task.temprature=1.0: .* did you mean task.temperature",
+        ),
+        (
+            {"space": {"task.radius": {"integer": [5, 500]}}},
+            "space: chunk_seconds=2.0 is too short for task.radius=500",
+        ),
+        ({"space": {"task.loss.soft": {"uniform": [-1, 1]}}}, "space: task.loss.soft=-1.0: must be >=0"),
+        ({"space": {"variant": {"choices": ["paper", "no_dsm"]}}}, "no such variant; choose one of"),
+        ({"overrides": ["experiment=cpu", "stps=5"]}, "stps=5: slts train has no key 'stps'"),
+        ({"overrides": ["data=pipe:reboot"]}, "data, name, runs, dry_run are not a study's to set"),
+        ({"objectives": {"val/pesq": "maximize"}}, "nobody reports val/pesq; choose among val/a_stoi"),
+        ({"objectives": {"val/within_a_frame": "maximize"}}, "nobody reports val/within_a_frame"),
+        ({"objectives": {"val/a_stoi": "up"}}, "objectives must be like"),
+        ({"objectives": {"val/a_stoi": "maximize", "val/stoi": "maximize"}, "pruner": "asha"}, "use pruner: none"),
+        ({"sampler": "cma"}, "sampler: cma must be one of tpe, random, grid"),
+        ({"sampler": "grid"}, "sampler: grid needs choices or integer"),
+        ({"trials": None}, "has no budget"),
+        ({"trials": 0}, "trials: 0 must be a whole number above 0"),
+        ({"seeds": [1, 2]}, "seeds is no key of a study"),
+    ],
+)
+def test_refused(tmp_path, tiny_corpus, changes, message):
+    with pytest.raises(UserError, match=message):
+        check_study(read_study(written(tmp_path, **changes), []), common(tiny_corpus))
+
+
+def test_a_study_that_is_not_there():
+    with pytest.raises(UserError, match="choose one of ablation, losses"):
+        read_study("taus", [])
+
+
+def test_shards_that_are_not_there(tmp_path):
+    with pytest.raises(UserError, match=r"corpus\.json"):
+        check_study(read_study(written(tmp_path), []), common(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("storage", "message"),
+    [
+        ("sqlite:////proc/none/s.db", "cannot be reached or written"),
+        ("journal:/proc/none/s.log", "cannot be written"),
+        ("postgresql+nodriver://me:secret@localhost/x", "whose driver is installed"),
+        ("nonsense", "give sqlite:///FILE"),
+    ],
+)
+def test_a_storage_that_cannot_be(storage, message):
+    from slts.sweeping.storage import open_storage
+
+    with pytest.raises(UserError, match=message) as refused:
+        open_storage(storage, 30, print)
+    assert "secret" not in str(refused.value)
+
+
+def test_another_study_of_the_same_name(tmp_path, tiny_corpus):
+    storage = f"sqlite:///{tmp_path}/s.db"
+    optuna.create_study(study_name="own", storage=storage).set_user_attr("definition", {"space": {}})
+    done = slts(
+        "sweep",
+        f"study={written(tmp_path)}",
+        f"data={tiny_corpus}",
+        f"storage={storage}",
+        f"runs={tmp_path}",
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "holds a study 'own' that differs in space, objectives, the overrides, the corpus; give name=" in done.stderr
