@@ -51,7 +51,8 @@ def report(study: optuna.Study, out: Path) -> None:
     metrics = [name for name in dict.fromkeys([*names, *SHOWN]) if any(name in trial.user_attrs for trial in trials)]
     keys = list(dict.fromkeys(key for trial in trials for key in trial.params if key != SEED))
     if metrics and keys:
-        page.picture("Figures of every trial against each parameter", _slices(trials, keys, metrics))
+        with plt.style.context("default"):  # Optuna leaves its own behind
+            page.picture("Figures of every trial against each parameter", _slices(trials, keys, metrics))
     _frame(trials, names).to_csv(out / "trials.csv", index=False)
     page.write()
 
