@@ -37,8 +37,9 @@ def result_row(
     """
     found = [c for c in clips if c["dsm_offset_ms"] is not None]
     truth = _pairs(found, "offset_ms", "dsm_offset_ms")
-    frontend = _pairs(found, "frontend_offset_ms", "dsm_offset_ms")
-    model = _pairs(clips, "frontend_offset_ms", "offset_ms")
+    unmoved = sync == "none"  # against a moved reference the frontend does not measure o_f
+    frontend = _pairs(found if unmoved else [], "frontend_offset_ms", "dsm_offset_ms")
+    model = _pairs(clips if unmoved else [], "frontend_offset_ms", "offset_ms")
     sure = [c for c in found if (c.get("syncnet_confidence") or 0) > above_confidence]
     syncnet = _pairs(sure, "syncnet_offset_ms", "dsm_offset_ms")
     against_truth = offset_agreement(*truth) if len(truth[0]) > 1 else {}
