@@ -211,7 +211,7 @@ def test_mistakes_get_one_line_that_helps(arguments, words):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-VERBS = ("prepare", "train", "evaluate", "generate", "offsets", "score", "recogniser", "tables", "dashboard")
+VERBS = ("prepare", "train", "evaluate", "generate", "offsets", "score", "recogniser", "tables", "sweep", "dashboard")
 
 
 @pytest.mark.parametrize("verb", VERBS)
