@@ -39,4 +39,4 @@ def test_the_measure_sees_sound_that_is_two_milliseconds_late(tmp_path, monkeypa
 
 
 def test_kills_leave_only_whole_and_equal_shards(tmp_path):
-    assert kill_prepare.kill_and_compare(times=1, clips=9, seed=1, folder=tmp_path) == 1
+    assert kill_prepare.kill_and_compare(times=1, clips=15, seed=1, folder=tmp_path) == 1
