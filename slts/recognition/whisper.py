@@ -35,6 +35,7 @@ def whisper_transcriber(model: str) -> Transcriber:
             language="en",
             temperature=0.0,
             condition_on_previous_text=False,
+            without_timestamps=True,  # stamps of bad speech move the window on by fractions of a second
             fp16=device == "cuda",
         )
         return result["text"].strip()
