@@ -36,7 +36,9 @@ class Ranks:
             probe.bind(("127.0.0.1", 0))
             port = str(probe.getsockname()[1])
         self.log = log
-        fork = multiprocessing.get_context("fork")
+        # Not forked from the tests: a process whose autograd threads have run cannot be forked safely.
+        server = multiprocessing.get_context("forkserver")
+        server.set_forkserver_preload(["slts.training.loop", "slts.train"])
         self.processes = []
         for rank in range(count):
             where = {
@@ -47,7 +49,7 @@ class Ranks:
             }
             where |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
             environment = {**(where if count > 1 else {}), **variables}
-            process = fork.Process(target=_rank, args=(rank, log, environment, [*TINY, *keys], prepare))
+            process = server.Process(target=_rank, args=(rank, log, environment, [*TINY, *keys], prepare))
             process.start()
             self.processes.append(process)
 
@@ -77,12 +79,9 @@ class Ranks:
 
 
 def _rank(rank: int, log: Path, environment: dict[str, str], keys: list[str], prepare) -> None:
-    from accelerate.state import AcceleratorState, GradientState, PartialState
-
     from slts.cli import run
 
-    for state in (AcceleratorState, PartialState, GradientState):
-        state._reset_state()  # what an earlier test of this process started does not count for its children
+    multiprocessing.set_start_method("fork", force=True)  # for loader processes, as where a rank was not forked itself
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,29 +30,25 @@ def order(tiny_corpus) -> list[list[str]]:
     return [[dataset.keys[dataset.order[4 * step + i][1]] for i in range(4)] for step in range(STEPS)]
 
 
-def watch(seen: Path, poison: str, stop: int | None):
+def watch(seen: Path, poison: str, stop: int | None, rank: int) -> None:
     """Writes down the clips of each step of each rank, turns one clip's sound to NaN, signals rank 1 after a step."""
+    from slts.training.loop import Trainer
 
-    def prepare(rank: int) -> None:
-        from slts.training.loop import Trainer
+    step, item = Trainer.step, ShardDataset.__getitem__
 
-        step, item = Trainer.step, ShardDataset.__getitem__
+    def watched(self: Trainer, batch):
+        result = step(self, batch)
+        with (seen / f"{os.getpid()}.jsonl").open("a") as file:
+            file.write(json.dumps({"step": self.state.step, "keys": batch.key}) + "\n")
+        if rank == 1 and self.state.step == stop:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        return result
 
-        def watched(self: Trainer, batch):
-            result = step(self, batch)
-            with (seen / f"{os.getpid()}.jsonl").open("a") as file:
-                file.write(json.dumps({"step": self.state.step, "keys": batch.key}) + "\n")
-            if rank == 1 and self.state.step == stop:
-                os.kill(os.getpid(), signal.SIGUSR1)
-            return result
+    def poisoned(self: ShardDataset, where):
+        sample = item(self, where)
+        return sample | {"audio": sample["audio"] * float("nan")} if sample["key"] == poison else sample
 
-        def poisoned(self: ShardDataset, where):
-            sample = item(self, where)
-            return sample | {"audio": sample["audio"] * float("nan")} if sample["key"] == poison else sample
-
-        Trainer.step, ShardDataset.__getitem__ = watched, poisoned
-
-    return prepare
+    Trainer.step, ShardDataset.__getitem__ = watched, poisoned
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +58,9 @@ def story(tiny_corpus, tmp_path_factory, order) -> dict:
     seen, poison = folder / "seen", order[POISONED_STEP - 1][3]
     seen.mkdir()
     keys = [f"data={tiny_corpus}", f"runs={folder}", "name=a", f"steps={STEPS}", "validate_every=100", "workers=1"]
-    stopped = Ranks(2, folder / "stopped.log", *keys, prepare=watch(seen, poison, STOP)).wait()
+    stopped = Ranks(2, folder / "stopped.log", *keys, prepare=partial(watch, seen, poison, STOP)).wait()
     at_stop = (folder / "a" / "last").resolve().name
-    Ranks(1, folder / "ended.log", *keys, prepare=watch(seen, poison, None)).finish()
+    Ranks(1, folder / "ended.log", *keys, prepare=partial(watch, seen, poison, None)).finish()
     return {
         "folder": folder, "run": folder / "a", "seen": seen, "poison": poison, "stopped": stopped, "at_stop": at_stop,
         "log": (folder / "stopped.log").read_text(),
@@ -102,7 +99,7 @@ def test_a_poisoned_clip_is_skipped_and_named(story, order):
 
 def test_too_many_skipped_in_a_row_stop_the_run_with_the_clips(story, tiny_corpus, tmp_path):
     keys = [f"data={tiny_corpus}", f"runs={tmp_path}", "name=b", "steps=6", "validate_every=100", "workers=0"]
-    ranks = Ranks(2, tmp_path / "log", *keys, "most_skipped=1", prepare=watch(tmp_path, story["poison"], None))
+    ranks = Ranks(2, tmp_path / "log", *keys, "most_skipped=1", prepare=partial(watch, tmp_path, story["poison"], None))
     assert ranks.wait() == [2, 2]
     message = f"1 steps in a row gave no finite gradient, the last was step {POISONED_STEP}; clips: {story['poison']};"
     assert (tmp_path / "log").read_text().count(message) == 1
