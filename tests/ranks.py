@@ -36,8 +36,8 @@ class Ranks:
             probe.bind(("127.0.0.1", 0))
             port = str(probe.getsockname()[1])
         self.log = log
-        # Not forked from the tests: a process whose autograd threads have run cannot be forked safely.
-        server = multiprocessing.get_context("forkserver")
+        # Not forked from pytest: a process whose autograd threads have run cannot be forked safely. A script can.
+        server = multiprocessing.get_context("forkserver" if "pytest" in sys.modules else "fork")
         server.set_forkserver_preload(["slts.training.loop", "slts.train"])
         self.processes = []
         for rank in range(count):
