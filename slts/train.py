@@ -18,19 +18,12 @@ if __name__ == "__main__":
 
 def main(config) -> int:
     import torch
-    from accelerate.utils import set_seed
 
-    from slts.data.loader import Augmentation, ShardDataset, training_loader
     from slts.data.shard_source import shard_source
     from slts.errors import UserError
-    from slts.evaluation.validation import validate
-    from slts.tasks import build_task, check_task
-    from slts.training.dry_run import report
-    from slts.training.guards import STOPPED
-    from slts.training.loop import Trainer
+    from slts.tasks import check_task
     from slts.training.memory import keep_freed_memory
-    from slts.training.processes import on_main_process, start_processes, uses_bf16
-    from slts.training.run_directory import RunDirectory
+    from slts.training.processes import end_processes, start_processes
 
     check_task(config)
     try:
@@ -44,6 +37,23 @@ def main(config) -> int:
     accelerator = start_processes(config.batch_size, config.precision, config.watchdog_minutes)
     if accelerator.device.type == "cpu":
         keep_freed_memory()
+    status = _train(config, corpus, accelerator)
+    end_processes(accelerator)
+    return status
+
+
+def _train(config, corpus: dict, accelerator) -> int:
+    from accelerate.utils import set_seed
+
+    from slts.data.loader import Augmentation, ShardDataset, training_loader
+    from slts.evaluation.validation import validate
+    from slts.tasks import build_task
+    from slts.training.dry_run import report
+    from slts.training.guards import STOPPED
+    from slts.training.loop import Trainer
+    from slts.training.processes import on_main_process, uses_bf16
+    from slts.training.run_directory import RunDirectory
+
     set_seed(config.seed)
     picture = (config.model.image_size, config.model.channels)
     augmentation = Augmentation(**config.augment, chunk_seconds=config.chunk_seconds)
@@ -75,7 +85,6 @@ def main(config) -> int:
     stopped = trainer.fit()
     if stopped and accelerator.is_main_process:
         print(f"stopped by {stopped}: step {trainer.state.step} is saved, the same command continues", flush=True)
-    accelerator.end_training()
     return STOPPED if stopped else 0
 
 

@@ -1,5 +1,6 @@
 """The processes of a training: started, checked, and ended together."""
 
+import gc
 import os
 from collections.abc import Callable
 from datetime import timedelta
@@ -37,6 +38,18 @@ def start_processes(batch_size: int, precision: str, watchdog_minutes: float) ->
     )
     on_main_process(accelerator, lambda: _check(accelerator, batch_size))
     return accelerator
+
+
+def end_processes(accelerator: Accelerator) -> None:
+    """Leaves the process group; called when nothing else holds the trained model.
+
+    What DDP holds of the group must be gone first: were it the last to let go, it would wait for Gloo's threads without
+    giving up Python's lock, which those may need to drop a tensor (pytorch issue 56297: a trained run hangs at its
+    end).
+    """
+    accelerator.free_memory()
+    gc.collect()
+    accelerator.end_training()
 
 
 def _check(accelerator: Accelerator, batch_size: int) -> None:

@@ -1,5 +1,6 @@
 """Real trainings of two processes that are killed, stopped, poisoned, and continued by another number of processes."""
 
+import gc
 import json
 import os
 import shutil
@@ -11,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from ranks import Ranks
 from safetensors.numpy import load_file
+from torch.nn.parallel import DistributedDataParallel
 
 from slts.data.loader import ShardDataset
 from slts.training.guards import STOPPED
@@ -48,7 +51,14 @@ def watch(seen: Path, poison: str, stop: int | None, rank: int) -> None:
         sample = item(self, where)
         return sample | {"audio": sample["audio"] * float("nan")} if sample["key"] == poison else sample
 
-    Trainer.step, ShardDataset.__getitem__ = watched, poisoned
+    leave = torch.distributed.destroy_process_group
+
+    def left(*given) -> None:
+        held = [type(one).__name__ for one in gc.get_objects() if isinstance(one, DistributedDataParallel)]
+        (seen.parent / f"held-{rank}.txt").write_text(" ".join(held))
+        leave(*given)
+
+    Trainer.step, ShardDataset.__getitem__, torch.distributed.destroy_process_group = watched, poisoned, left
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +117,10 @@ def test_too_many_skipped_in_a_row_stop_the_run_with_the_clips(story, tiny_corpu
 
 def test_kill_and_resume_ends_in_the_same_weights(tiny_corpus, tmp_path):
     assert kill_resume.kill_and_compare(tmp_path, tiny_corpus, times=1, seed=2) == 1
+
+
+def test_no_rank_leaves_the_group_while_ddp_holds_it(story):
+    assert [(story["folder"] / f"held-{rank}.txt").read_text() for rank in (0, 1)] == ["", ""]
 
 
 @pytest.mark.skipif(
