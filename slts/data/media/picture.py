@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from slts.data.clip import Reject
 from slts.data.media.container import (
@@ -65,7 +66,8 @@ def read_frames(source: Path | bytes, span: tuple[float, float] | None = None) -
         # Of a span, the container's own duration says nothing: it may be that of a longer sound.
         stated = declared_duration(container, stream) if span is None or stream.duration else None
         facts = {"container_start": container_start(container), "declared": stated}
-        shown = [(_rgb(frame), stamp) for frame, stamp in islice(_frames(container), None if span is None else 1)]
+        to_rgb = _ToRGB()
+        shown = [(to_rgb(frame), stamp) for frame, stamp in islice(_frames(container), None if span is None else 1)]
     if not shown:
         raise Reject("no_video", "the video stream holds no picture")
     if span is None:
@@ -90,7 +92,7 @@ def _by_index(source: Path | bytes, begin: float, end: float, first: float) -> t
             return None
     for run_up in RUN_UP:
         whole = begin - run_up <= first
-        frames, times, last = [], [], None
+        frames, times, last, to_rgb = [], [], None, _ToRGB()
         with open_media(source) as container:
             if not whole and not seek(container, video_stream(container), begin - run_up):
                 return None
@@ -101,7 +103,7 @@ def _by_index(source: Path | bytes, begin: float, end: float, first: float) -> t
                     break
                 last = stamp
                 if begin <= stamp < end:
-                    frames.append(_rgb(frame))
+                    frames.append(to_rgb(frame))
                     times.append(stamp)
             else:
                 return frames, np.array(times), last if last is not None and last >= end else None
@@ -113,8 +115,9 @@ def _by_decoding(source: Path | bytes, begin: float, end: float, declared: list[
     with open_media(source) as container:
         times = _times([stamp for _, stamp in _frames(container)], declared)
     low, high = np.searchsorted(times, (begin, end))
+    to_rgb = _ToRGB()
     with open_media(source) as container:
-        frames = [_rgb(frame) for frame, _ in islice(_frames(container), int(low), int(high))]
+        frames = [to_rgb(frame) for frame, _ in islice(_frames(container), int(low), int(high))]
     return frames, times[low:high], float(times[high]) if high < len(times) else None
 
 
@@ -136,8 +139,14 @@ def _frames(
         yield frame, frame_time(frame, stream, container) if index == 0 and from_start else stamp
 
 
-def _rgb(frame: av.VideoFrame) -> np.ndarray:
-    shrink = min(1, LINES / min(frame.width, frame.height))
-    width, height = round(frame.width * shrink), round(frame.height * shrink)
-    rgb = frame.to_ndarray(format="rgb24", width=width, height=height)
-    return np.rot90(rgb, round(frame.rotation / 90)) if frame.rotation else rgb
+class _ToRGB:
+    """Decoded frames to (H, W, 3) uint8, upright. One for all frames of a file: its set-up costs more than a frame."""
+
+    def __init__(self):
+        self.reformatter = VideoReformatter()
+
+    def __call__(self, frame: av.VideoFrame) -> np.ndarray:
+        shrink = min(1, LINES / min(frame.width, frame.height))
+        width, height = round(frame.width * shrink), round(frame.height * shrink)
+        rgb = self.reformatter.reformat(frame, width, height, "rgb24").to_ndarray()
+        return np.rot90(rgb, round(frame.rotation / 90)) if frame.rotation else rgb
