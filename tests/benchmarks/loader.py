@@ -11,6 +11,7 @@ in processor time of this process, so that other programs disturb them less; med
 import argparse
 import io
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -69,7 +70,7 @@ def prepare(files: list[Path], folder: Path, faces: str) -> Path:
     root, out = folder / "root", folder / "shards"
     root.mkdir()
     for file in files:
-        (root / file.name).symlink_to(file.resolve())
+        shutil.copy(file, root)
     listing = "".join(f"{file.name},s1,train\n" for file in files)
     (root / "metadata.csv").write_text(f"file,speaker,split\n{listing}")
     settings = ["corpus=folder", f"root={root}", f"out={out}", "size=112", f"faces={faces}", "workers=1"]
