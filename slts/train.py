@@ -48,6 +48,7 @@ def _train(config, corpus: dict, accelerator) -> int:
     from slts.data.loader import Augmentation, ShardDataset, training_loader
     from slts.evaluation.validation import validate
     from slts.tasks import build_task
+    from slts.training.checkpoint import warm_start
     from slts.training.dry_run import report
     from slts.training.guards import STOPPED
     from slts.training.loop import Trainer
@@ -61,6 +62,7 @@ def _train(config, corpus: dict, accelerator) -> int:
     shards = {"window_shards": config.window_shards, "disk_gb": config.disk_gb}
     dataset = ShardDataset(config.data, "train", *picture, augmentation, config.seed, cache, **shards)
     task = build_task(config, corpus)
+    fresh = warm_start(Path(config.warm_start), task) if config.warm_start else []
     if accelerator.is_main_process:
         millions = sum(p.numel() for p in task.parameters()) / 1e6
         print(
@@ -69,6 +71,8 @@ def _train(config, corpus: dict, accelerator) -> int:
             f"precision {'bf16' if uses_bf16(config.precision) else 'fp32'}",
             flush=True,
         )
+        if config.warm_start:
+            print(f"begins with the weights of {config.warm_start}; afresh: {', '.join(fresh) or 'nothing'}", flush=True)
     run = RunDirectory(Path(config.runs) / config.name)
     rank, ranks = accelerator.process_index, accelerator.num_processes
     batches = partial(_batches, training_loader, dataset, config, rank, ranks)

@@ -61,10 +61,15 @@ def _planes(stored: np.ndarray, height: int, width: int) -> list[np.ndarray]:
 def to_rgb(stored: np.ndarray) -> np.ndarray:
     """I420 frames (T, 3H/2, W) as (T, H, W, 3) uint8 RGB (BT.601)."""
     frames, rows, width = stored.shape
-    rgb = np.empty((frames, rows * 2 // 3, width, 3), np.uint8)
-    for source, target in zip(stored, rgb, strict=True):
-        cv2.cvtColor(source, cv2.COLOR_YUV2RGB_I420, dst=target)
-    return rgb
+    height, flat = rows * 2 // 3, stored.reshape(frames, -1)
+    luma = flat[:, : height * width].reshape(frames, height, width)
+    chroma = flat[:, height * width :].reshape(frames, 2, height // 2, width // 2)
+    # One picture with all frames side by side: OpenCV takes 128 pixels of a row at a time and the rest one by one,
+    # which is all of a row of 112.
+    wide = np.empty((rows, frames * width), np.uint8)
+    wide[:height].reshape(height, frames, width)[:] = luma.swapaxes(0, 1)
+    wide[height:].reshape(2, height // 2, frames, width // 2)[:] = chroma.transpose(1, 2, 0, 3)
+    return cv2.cvtColor(wide, cv2.COLOR_YUV2RGB_I420).reshape(height, frames, width, 3).swapaxes(0, 1)
 
 
 def decode_sound(flac: bytes, first: int, count: int) -> np.ndarray:

@@ -144,6 +144,30 @@ def load_weights(checkpoint: Path, model: torch.nn.Module) -> None:
         ) from None
 
 
+def warm_start(run: Path, model: torch.nn.Module) -> list[str]:
+    """Gives the model the best weights of another run; returns the names of its networks that the run has not.
+
+    What the run has beyond the model is left out.
+
+    Raises:
+        UserError: no run, no checkpoint yet, or a network of both that differs.
+    """
+    checkpoint = run / "best"
+    if not checkpoint.is_dir():
+        raise UserError(f"warm_start={run} holds no checkpoint; give the folder of a run of slts train")
+    known, own = _load(checkpoint / "model.safetensors"), model.state_dict()
+    networks = {name.partition(".")[0] for name in known}
+    shared = {name: value for name, value in own.items() if name.partition(".")[0] in networks}
+    for name, value in shared.items():
+        if name not in known or known[name].shape != value.shape:
+            raise UserError(
+                f"warm_start={run}: its {name.partition('.')[0]} is another ({name} differs); give the same model=,"
+                " vocoder= and speakers as there"
+            )
+    model.load_state_dict(own | {name: known[name] for name in shared})
+    return sorted({name.partition(".")[0] for name in own} - networks)
+
+
 def load_optimizer(checkpoint: Path, parameters: list[Tensor]) -> list[dict[str, Tensor]]:
     """State of each of the optimiser's parameters, in the order of its groups.
 
