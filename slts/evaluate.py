@@ -25,6 +25,7 @@ def main(config) -> None:
     from slts.metrics.scoring import score_pairs
     from slts.recognition.recogniser import load_recognisers
     from slts.recognition.speech import read_texts
+    from slts.training.tracking import publish_scores
 
     run = load_speaking_run(config.run, config.checkpoint)
     data = Path(config.data or run.config.data)
@@ -45,7 +46,10 @@ def main(config) -> None:
         judged = judge_clips(syncnet, data, config.split, clips, config.batch_size)
         rows = [row | columns for row, columns in zip(rows, judged, strict=True)]
     words = _hear_clips(recognisers, clips, read_texts(data, config.split), rows)
-    row = result_row(run.config, corpus, config.split, config.sync, run.step, rows, words, config.above_confidence)
+    constant = _constant(run, config.batch_size) if config.calibrate else None
+    row = result_row(
+        run.config, corpus, config.split, config.sync, run.step, rows, words, config.above_confidence, constant
+    )
     table = write_results(run.directory, config.split, row, rows)
     folder = run.directory.samples / config.split
     title = f"{run.config.name} on {config.split}"
@@ -54,6 +58,7 @@ def main(config) -> None:
     if len(known) > 1:
         truth, found = (np.array([getattr(c, name) for c in known]) for name in ("offset_ms", "dsm_offset_ms"))
         offset_figure(truth, found, title, folder / "offsets.png")
+    publish_scores(run.config, run.directory)
     for name, value in row.items():
         if isinstance(value, (int, float)):
             print(f"{name:>24} {value:.4g}")
@@ -62,6 +67,20 @@ def main(config) -> None:
             reasons = ", ".join(words[name]["reasons"]) if name in words else f"no recogniser; {how} gives one"
             print(f"{name:>24} null ({reasons})")
     print(f"row in {run.directory.results}, clips in {table}, sounds and pictures in {folder}")
+
+
+def _constant(run, batch_size: int) -> float | None:
+    """The constant of the run's offsets in ms by calibration; None where it has no offsets or has not locked."""
+    from slts.errors import UserError
+    from slts.evaluation.calibration import calibrate
+
+    if getattr(run.task, "dsm", None) is None:
+        return None
+    try:
+        return calibrate(run, batch_size).constant_ms
+    except UserError as error:
+        print(f"offset_calibration_ms null ({error})")
+        return None
 
 
 def _hear_clips(recognisers: list, clips: list, texts: dict, rows: list[dict]) -> dict[str, dict]:

@@ -3,6 +3,7 @@
 `slts sweep study=tau data=DIR`: start as many workers as there are machines, at any time, on one storage. Each takes
 trial after trial until the study's budget is met; a trial is a run of slts train in RUNS/STUDY/trial-NNNN. A worker
 that dies loses nothing: another one, or itself started again, continues its trial from the last checkpoint.
+Where the study's file has evaluate: [split=test], every run is scored by slts evaluate and the report comes by itself.
 `optuna-dashboard STORAGE` shows the study while it runs. Exit status: 0 finished; 2 refused; 75 stopped by SIGTERM or
 SIGUSR1, the same command continues.
 """
@@ -33,17 +34,13 @@ def main(config) -> int:
         return open_storage(config.storage, config.heartbeat_seconds, lambda s, t: do_again(s, t, config.retries))
 
     if config.action == "report":
-        from slts.sweeping.report import report
-
         try:
             study = optuna.load_study(study_name=name, storage=storage())
         except KeyError:
             raise UserError(
                 f"{config.storage} holds no study '{name}'; give the name= or storage= it ran with"
             ) from None
-        out = Path(config.out) if config.out else runs / "report"
-        report(study, out)
-        print(f"written to {out}/report.md and {out}/report.html")
+        _report(study, runs, config.out)
         return 0
 
     from slts.sweeping.space import override
@@ -60,4 +57,15 @@ def main(config) -> int:
     if train_config.tracking.name == "wandb" and train_config.tracking.group is None:
         common.append(override("tracking.group", name))
     opened = open_study(storage(), name, study, train_config, definition)
-    return Worker(study, opened, config, common, runs, train_config.steps).work()
+    status = Worker(study, opened, config, common, runs, train_config.steps).work()
+    if status == 0 and study.evaluate is not None:
+        _report(opened, runs, config.out)
+    return status
+
+
+def _report(study, runs: Path, out: str | None) -> None:
+    from slts.sweeping.report import report
+
+    folder = Path(out) if out else runs / "report"
+    report(study, runs, folder)
+    print(f"written to {folder}/report.md and {folder}/report.html")

@@ -19,18 +19,12 @@ if __name__ == "__main__":
 def main(config) -> int:
     import torch
 
-    from slts.data.shard_source import shard_source
-    from slts.errors import UserError
     from slts.tasks import check_task
     from slts.training.memory import keep_freed_memory
     from slts.training.processes import end_processes, start_processes
 
     check_task(config)
-    try:
-        corpus = shard_source(config.data, config.disk_gb).corpus
-    except UserError as error:
-        made = f"; the corpus of this experiment: {config.corpus_command}" if config.corpus_command else ""
-        raise UserError(f"{error}{made}") from None
+    corpus = corpus_of(config)
     if config.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(config.deterministic)
@@ -40,6 +34,19 @@ def main(config) -> int:
     status = _train(config, corpus, accelerator)
     end_processes(accelerator)
     return status
+
+
+def corpus_of(config) -> dict:
+    """corpus.json of the shards that a training reads. Raises UserError, with the command that makes an experiment's
+    corpus, where there are none."""
+    from slts.data.shard_source import shard_source
+    from slts.errors import UserError
+
+    try:
+        return shard_source(config.data, config.disk_gb).corpus
+    except UserError as error:
+        made = f"; the corpus of this experiment: {config.corpus_command}" if config.corpus_command else ""
+        raise UserError(f"{error}{made}") from None
 
 
 def _train(config, corpus: dict, accelerator) -> int:
@@ -72,7 +79,9 @@ def _train(config, corpus: dict, accelerator) -> int:
             flush=True,
         )
         if config.warm_start:
-            print(f"begins with the weights of {config.warm_start}; afresh: {', '.join(fresh) or 'nothing'}", flush=True)
+            print(
+                f"begins with the weights of {config.warm_start}; afresh: {', '.join(fresh) or 'nothing'}", flush=True
+            )
     run = RunDirectory(Path(config.runs) / config.name)
     rank, ranks = accelerator.process_index, accelerator.num_processes
     batches = partial(_batches, training_loader, dataset, config, rank, ranks)

@@ -19,13 +19,13 @@ def grid() -> Path:
     return folder
 
 
-def slts(*arguments: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess:
-    """Runs ``slts ...`` in a fresh process, as a user does."""
+def slts(*arguments: str, check: bool = True, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
+    """Runs ``slts ...`` in a fresh process in ``cwd``, as a user does."""
     done = subprocess.run(
         [sys.executable, "-m", "slts.cli", *map(str, arguments)],
         capture_output=True,
         text=True,
-        cwd=ROOT,
+        cwd=cwd,
         env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
     )
     assert not check or done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]

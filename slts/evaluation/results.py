@@ -2,6 +2,7 @@
 
 import csv
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -26,14 +27,16 @@ def result_row(
     clips: list[dict],
     words: dict[str, dict],
     above_confidence: float = 3.0,
+    calibration_ms: float | None = None,
 ) -> dict:
     """The row of a split from its clips' scores and offsets, and from the summaries of w_wer and k_wer where a
     recogniser listened; a figure that does not apply is None.
 
     ``model_offset_ms`` is o_m, the mean of o_f - o_d over clips whose o_d is known: the constant that Offset-R2 against
-    the frontend cannot see. ``offset_at_edge`` is the share of clips whose P(k) peaks at the limit of its range.
-    ``offset_r2_syncnet`` counts the clips in which SyncNet's confidence is above ``above_confidence``; it and LSE-D and
-    LSE-C, means over all clips, are there where SyncNet judged them.
+    the frontend cannot see. ``offset_calibration_ms``, given as ``calibration_ms``, is what calibration without labels
+    finds for the constant in ``offset_bias_ms``. ``offset_at_edge`` is the share of clips whose P(k) peaks at the limit
+    of its range. ``offset_r2_syncnet`` counts the clips in which SyncNet's confidence is above ``above_confidence``; it
+    and LSE-D and LSE-C, means over all clips, are there where SyncNet judged them.
     """
     found = [c for c in clips if c["dsm_offset_ms"] is not None]
     truth = _pairs(found, "offset_ms", "dsm_offset_ms")
@@ -60,6 +63,7 @@ def result_row(
         "offset_mae_ms": against_truth.get("mae_ms"),
         "offset_within_10ms": against_truth.get("within_10ms"),
         "offset_at_edge": _mean([float(c["at_edge"]) for c in found]),
+        "offset_calibration_ms": calibration_ms,
         "model_offset_ms": float(np.mean(model[0] - model[1])) if len(model[0]) else None,
         "offset_r2_syncnet": offset_agreement(*syncnet)["r2"] if len(syncnet[0]) > 1 else None,
         "syncnet_clips": len(sure) if any("lse_d" in c for c in clips) else None,
@@ -76,8 +80,9 @@ def result_row(
 
 def write_results(run: RunDirectory, split: str, row: dict, clips: list[dict]) -> Path:
     """Appends the row to results.jsonl and writes clips-SPLIT.csv (sync=dsm: clips-SPLIT-dsm.csv); returns its path."""
+    scored_at = datetime.now(UTC).isoformat(timespec="seconds")
     with run.results.open("a") as stream:
-        stream.write(json.dumps(row) + "\n")
+        stream.write(json.dumps(row | {"scored_at": scored_at}) + "\n")
     table = run.path / f"clips-{split}{'-dsm' if row['sync'] == 'dsm' else ''}.csv"
     with table.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, CLIP_COLUMNS, extrasaction="ignore")

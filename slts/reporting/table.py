@@ -40,6 +40,8 @@ FIGURES = {
     "offset_mae_ms": Figure("MAE ms", 1, "low"),
     "offset_within_10ms": Figure("within 10 ms"),
     "model_offset_ms": Figure("o_m ms", 1, "none"),
+    "offset_calibration_ms": Figure("constant by calibration ms", 1, "none"),
+    "offset_at_edge": Figure("P(k) at the edge", better="low"),
     "lse_d": Figure("LSE-D", better="low"),
     "lse_c": Figure("LSE-C"),
     **{name: Figure(name.replace("_", " "), 0, "none") for name in ("speakers", "train", "val", "test", "clips")},

@@ -1,4 +1,4 @@
-"""The training of a trial: a process on a leash, its log, and what its run directory tells of it."""
+"""The commands of a trial: processes on a leash, their log, and what the run directory tells of the training."""
 
 import contextlib
 import fcntl
@@ -13,11 +13,12 @@ import sys
 from pathlib import Path
 
 from slts import train
+from slts.sweeping.space import override
 from slts.training.run_directory import LOCK
 
 LEASH = Path(__file__).with_name("leash.py")
-REFUSED = "slts train: "
-"""How the line begins on which slts train says why it ended."""
+REFUSED = re.compile(r"slts (?:train|evaluate): (?P<why>.+)")
+"""The line on which slts says why it ended."""
 HOLDER = re.compile(r"process (?P<pid>\d+) on (?P<host>.+)")
 
 
@@ -41,8 +42,13 @@ def command(launch: str | None, options: list[str], overrides: list[str]) -> lis
     return [*before, *options, train.__file__, *overrides]
 
 
-class Training:
-    """A running training. It ends, saved, when ``end`` is called, and when this process dies in whatever way."""
+def scoring(run: Path, overrides: tuple[str, ...]) -> list[str]:
+    """``slts evaluate`` of a run in words."""
+    return [sys.executable, "-m", "slts.cli", "evaluate", override("run", str(run)), *overrides]
+
+
+class Leashed:
+    """A running command. It ends (a training, saved) when ``end`` is called, and when this process dies anyhow."""
 
     def __init__(self, words: list[str], log: Path, grace: float):
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -71,11 +77,11 @@ class Training:
 
     @property
     def last_words(self) -> str:
-        """The reason that slts train gave, or the last line of its log."""
+        """The reason that slts gave, or the last line of the log."""
         with self.log.open("rb") as file:
             file.seek(self.begin)
             lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
-        refusals = [line.removeprefix(REFUSED) for line in lines if line.startswith(REFUSED)]
+        refusals = [found["why"] for line in lines if (found := REFUSED.match(line))]
         return (refusals or lines or ["nothing in its log"])[-1]
 
 

@@ -1,4 +1,4 @@
-"""What a study found: report.md and report.html with tables and the pictures beside them, trials.csv."""
+"""What a study found: report.md and report.html with tables and the pictures beside them, trials.csv, evidence.json."""
 
 import html
 from pathlib import Path
@@ -10,6 +10,7 @@ import pandas as pd
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from slts.reporting.evidence import collect_evidence, seed_table, write_evidence
 from slts.sweeping.trials import REASON, RUN, origin, trainings
 
 matplotlib.use("Agg")
@@ -23,11 +24,12 @@ SHOWN = ("val/a_stoi", "val/offset_mae_ms", "val/offset_r2")
 SEED = "seed"
 
 
-def report(study: optuna.Study, out: Path) -> None:
-    """Writes the report of a study, running or finished, into ``out``.
+def report(study: optuna.Study, runs: Path, out: Path) -> None:
+    """Writes the report of a study, running or finished, into ``out``; ``runs`` holds its trials' run directories.
 
-    Importance, history and parallel coordinates are Optuna's; they take trials that were trained to the end, and are
-    left out while there are fewer than two.
+    Where trials were scored by slts evaluate, evidence.json keeps the scores. Importance, history and parallel
+    coordinates are Optuna's; they take trials that were trained to the end, and are left out while there are fewer
+    than two.
     """
     out.mkdir(parents=True, exist_ok=True)
     trials = trainings(study)
@@ -42,6 +44,7 @@ def report(study: optuna.Study, out: Path) -> None:
     page.table("Best trials" if len(names) == 1 else "Trials that none beats in everything", _best(study, whole, names))
     if any(SEED in trial.params for trial in whole):
         page.table("Mean and standard deviation over seeds", _over_seeds(whole, names))
+    _scores(page, runs, out)
     page.table("Failed", _failed(trials))
     if len(whole) > 1:
         for index, name in enumerate(names):
@@ -100,6 +103,13 @@ def _over_seeds(whole: list[FrozenTrial], names: list[str]) -> pd.DataFrame:
             row[name] = f"{group[name].mean():.4f}{spread}"
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _scores(page: "_Page", runs: Path, out: Path) -> None:
+    if any(runs.glob("*/results.jsonl")):
+        record = collect_evidence(runs)
+        write_evidence(record, out / "evidence.json")
+        page.table("Scores of slts evaluate, mean and standard deviation over seeds", seed_table(record))
 
 
 def _failed(trials: list[FrozenTrial]) -> pd.DataFrame:

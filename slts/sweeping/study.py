@@ -13,20 +13,22 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage
 
 from slts.config import PACKAGE, compose
-from slts.data.shard_source import shard_source
 from slts.errors import UserError
 from slts.metrics.offsets import offset_agreement
 from slts.sweeping.grid import GridSampler
 from slts.sweeping.space import Value, ends, grid, override, read_space
 from slts.tasks import check_task
+from slts.train import corpus_of
 from slts.training.run_directory import config_hash
 
-KEYS = ("space", "sampler", "pruner", "objectives", "trials", "hours", "overrides")
+KEYS = ("space", "sampler", "pruner", "objectives", "trials", "hours", "overrides", "evaluate")
 SAMPLERS = ("tpe", "random", "grid")
 PRUNERS = ("asha", "median", "none")
 DIRECTIONS = ("maximize", "minimize")
 OWN = ("data", "name", "runs", "dry_run")
 """Keys of slts train that a study file may not set: the worker does, data= because it may be a command."""
+SCORED = ("run", "data")
+"""Keys of slts evaluate that a study file may not set: what is scored is the trial's run, on its own corpus."""
 OFFSETS = tuple(f"val/offset_{name}" for name in offset_agreement(np.array([0.0, 10.0]), np.array([0.0, 10.0])))
 SPEECH = ("val/a_stoi", "val/a_estoi", "val/stoi", "val/dsm_offset_ms", "val/dsm_at_edge")
 """With OFFSETS what validation reports of a task that generates speech; the first is the default objective."""
@@ -58,6 +60,8 @@ class Study:
     objectives: tuple[tuple[str, str], ...] = ((SPEECH[0], "maximize"),)
     trials: int | None = None
     hours: float | None = None
+    evaluate: tuple[str, ...] | None = None
+    """Overrides of slts evaluate, which scores every run that was trained to the end; None scores none."""
 
     def point(self, values: dict[str, Value]) -> list[str]:
         """Overrides of slts train for one point of the space."""
@@ -112,12 +116,16 @@ def _study(file: Path, tree: dict, overrides: list[str], trials: int | None) -> 
         raise UserError(f"{unknown[0]} is no key of a study; these are {', '.join(KEYS)}")
     given = {key: value for key, value in tree.items() if value is not None}
     space = read_space(given.get("space"))
-    own = given.get("overrides", [])
-    if not isinstance(own, list) or not all(isinstance(one, str) for one in own):
-        raise UserError("overrides must be a list such as [experiment=cpu, steps=500]")
+    own = _lines(given, "overrides", "[experiment=cpu, steps=500]") or ()
+    scoring = _lines(given, "evaluate", "[split=test]")
     for one in [*space, *own]:
         if one.partition("=")[0].strip() in OWN:
             raise UserError(f"{one}: {', '.join(OWN)} are not a study's to set; give data= and runs= to slts sweep")
+    for one in scoring or ():
+        if one.partition("=")[0].strip() in SCORED:
+            raise UserError(
+                f"evaluate: {one}: a trial's run is scored on its own corpus; leave {' and '.join(SCORED)} out"
+            )
     sampler, pruner = _choice(given, "sampler", SAMPLERS, "tpe"), _choice(given, "pruner", PRUNERS, "none")
     objectives = given.get("objectives", {SPEECH[0]: "maximize"})
     if not isinstance(objectives, dict) or not objectives or not set(map(str, objectives.values())) <= set(DIRECTIONS):
@@ -136,7 +144,14 @@ def _study(file: Path, tree: dict, overrides: list[str], trials: int | None) -> 
     if trials is None and hours is None:
         raise UserError("has no budget; add trials: N, or hours: H of training over all trials")
     lines = (*own, *overrides)
-    return Study(file, space, lines, sampler, pruner, tuple(objectives.items()), trials, hours)
+    return Study(file, space, lines, sampler, pruner, tuple(objectives.items()), trials, hours, scoring)
+
+
+def _lines(given: dict, key: str, example: str) -> tuple[str, ...] | None:
+    lines = given.get(key)
+    if lines is not None and (not isinstance(lines, list) or not all(isinstance(one, str) for one in lines)):
+        raise UserError(f"{key} must be a list such as {example}")
+    return lines if lines is None else tuple(lines)
 
 
 def _choice(given: dict, key: str, choices: tuple[str, ...], default: str) -> str:
@@ -157,9 +172,10 @@ def check_study(study: Study, common: list[str]) -> tuple[DictConfig, dict]:
         UserError: unknown key, value out of bounds, combination that cannot work, shards that are not there, or an
             objective that no validation of the task reports.
     """
-    first = {key: ends(given)[0] for key, given in study.space.items()}
-    # Without the space first: what is wrong there is no fault of the space.
-    base, _ = compose("train", [*study.overrides, *common])
+    first, corpora = {key: ends(given)[0] for key, given in study.space.items()}, {}
+    # Without the space first: what is wrong there is no fault of the space. But an experiment may name the data.
+    named = [override(key, value) for key, value in first.items() if key == "experiment"]
+    base, _ = compose("train", [*study.overrides, *named, *common])
     for key, given in study.space.items():
         for value in ends(given):
             try:
@@ -167,17 +183,22 @@ def check_study(study: Study, common: list[str]) -> tuple[DictConfig, dict]:
                 check_task(config)
             except UserError as error:
                 raise UserError(f"{study.file}: space: {error}") from None
+            corpora[config.data] = corpora.get(config.data) or corpus_of(config)["hash"]
     config, _ = compose("train", [*study.point(first), *common])
+    if study.evaluate is not None:
+        try:
+            compose("evaluate", [*study.evaluate, "run=trial"])
+        except UserError as error:
+            raise UserError(f"{study.file}: evaluate: {error}") from None
     reported = (FOUND, *OFFSETS) if config.task.name == "syncnet" else (*SPEECH, *OFFSETS)
     for metric in study.metrics:
         if metric not in reported:
             raise UserError(f"{study.file}: objectives: nobody reports {metric}; choose among {', '.join(reported)}")
-    corpus = shard_source(base.data, base.disk_gb).corpus
     definition = {
         "space": {key: distribution_to_json(given) for key, given in study.space.items()},
         "objectives": dict(study.objectives),
         "the overrides": config_hash(base),
-        "the corpus": corpus["hash"],
+        "the corpus": " ".join(corpora.values()),
     }
     return config, definition
 

@@ -1,14 +1,16 @@
 """One worker: takes trial after trial from Optuna until the study's budget is met."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import optuna
 from omegaconf import DictConfig
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from slts.sweeping.process import Training, command, holder, kill_holder, validations
+from slts.sweeping.process import Leashed, command, holder, kill_holder, scoring, validations
 from slts.sweeping.space import suggest
 from slts.sweeping.study import Study
 from slts.sweeping.trials import REASON, RUN, SURPLUS, do_again, hours, place, run_name, trainings
@@ -16,7 +18,7 @@ from slts.training.guards import STOPPED, Interruption
 
 POLL = 0.5
 STARTS = 3
-"""Times a worker starts a trial's training, which goes on where it was, before it gives the trial up."""
+"""Times a worker starts a trial's training, which goes on where it was, or its scoring before it gives the trial up."""
 SAVED = (STOPPED, *range(129, 160))
 """Exit statuses after which a training is started again: stopped after saving, or killed."""
 
@@ -82,7 +84,7 @@ class Worker:
             time.sleep(min(POLL, seconds))
 
     def _train(self, trial: Trial) -> float | list[float]:
-        """The objective: trains, and returns the figures of the best validation."""
+        """The objective: trains, scores if the study says so, and returns the figures of the best validation."""
         frozen = self._frozen(trial)
         if self.study.trials is not None and place(self.opened, frozen) >= self.study.trials:
             trial.set_user_attr(SURPLUS, True)
@@ -96,16 +98,13 @@ class Worker:
         overrides = [*self.study.point(values), *self.common, f"name={name}"]
         words = command(self.config.launch, list(self.config.launch_options), overrides)
         try:
-            for _ in range(STARTS):
-                self._wait_until_free(run)
-                training = Training(words, run.with_suffix(".log"), self.config.grace_seconds)
-                try:
-                    self._follow(trial, training, run)
-                finally:
-                    training.end()
-                if training.status not in SAVED:
-                    break
-            return self._outcome(trial, training, run)
+            training = self._run(words, run, partial(self._report, trial, run, set()))
+            best = self._outcome(trial, training, run)
+            if self.study.evaluate is not None:
+                scored = self._run(scoring(run, self.study.evaluate), run)
+                if scored.status:
+                    raise TrialFailed(f"slts evaluate, exit status {scored.status}: {scored.last_words}")
+            return best
         except (Stopped, KeyboardInterrupt):
             do_again(self.opened, self._frozen(trial), most=None)
             raise
@@ -126,27 +125,37 @@ class Worker:
                 kill_holder(found)
             time.sleep(POLL)
 
-    def _follow(self, trial: Trial, training: Training, run: Path) -> None:
-        """Reports validations as they come, until the training ends. Raises TrialPruned or Stopped."""
-        reported = set()
-        while True:
-            ended = training.status is not None
-            for step, figures in validations(run).items():
-                value = figures.get(self.study.metrics[0])
-                if step in reported or value is None or len(self.study.metrics) > 1:
-                    continue
-                reported.add(step)
-                trial.report(value, step)
-                if step < self.steps and trial.should_prune():
-                    self._keep_figures(trial, run)
-                    raise optuna.TrialPruned(f"at step {step}")
-            if ended:
-                return
-            if self.interruption.signal:
-                raise Stopped
-            time.sleep(POLL)
+    def _run(self, words: list[str], run: Path, watch: Callable[[], None] = lambda: None) -> Leashed:
+        """Runs a command to its end, and again where it was killed; calls ``watch`` all the while. Raises Stopped."""
+        for _ in range(STARTS):
+            self._wait_until_free(run)
+            process = Leashed(words, run.with_suffix(".log"), self.config.grace_seconds)
+            try:
+                while process.status is None:
+                    watch()
+                    if self.interruption.signal:
+                        raise Stopped
+                    time.sleep(POLL)
+                watch()
+            finally:
+                process.end()
+            if process.status not in SAVED:
+                break
+        return process
 
-    def _outcome(self, trial: Trial, training: Training, run: Path) -> float | list[float]:
+    def _report(self, trial: Trial, run: Path, reported: set[int]) -> None:
+        """Tells Optuna of validations that are not among ``reported``. Raises TrialPruned."""
+        for step, figures in validations(run).items():
+            value = figures.get(self.study.metrics[0])
+            if step in reported or value is None or len(self.study.metrics) > 1:
+                continue
+            reported.add(step)
+            trial.report(value, step)
+            if step < self.steps and trial.should_prune():
+                self._keep_figures(trial, run)
+                raise optuna.TrialPruned(f"at step {step}")
+
+    def _outcome(self, trial: Trial, training: Leashed, run: Path) -> float | list[float]:
         if training.status:
             raise TrialFailed(f"exit status {training.status}: {training.last_words}")
         best = self._keep_figures(trial, run)

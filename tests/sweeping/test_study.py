@@ -56,6 +56,9 @@ def test_the_ablation_is_two_by_two_times_seeds():
         ({"trials": None}, "has no budget"),
         ({"trials": 0}, "trials: 0 must be a whole number above 0"),
         ({"seeds": [1, 2]}, "seeds is no key of a study"),
+        ({"evaluate": "split=test"}, r"evaluate must be a list such as \[split=test\]"),
+        ({"evaluate": ["data=pipe:reboot"]}, "scored on its own corpus; leave run and data out"),
+        ({"evaluate": ["splt=test"]}, "evaluate: splt=test: slts evaluate has no key 'splt'"),
     ],
 )
 def test_refused(tmp_path, tiny_corpus, changes, message):
@@ -64,7 +67,7 @@ def test_refused(tmp_path, tiny_corpus, changes, message):
 
 
 def test_a_study_that_is_not_there():
-    with pytest.raises(UserError, match="choose one of ablation, losses"):
+    with pytest.raises(UserError, match="choose one of ablation, evidence_cpu, "):
         read_study("taus", [])
 
 

@@ -64,6 +64,15 @@ def test_a_bad_trial_is_pruned_and_the_study_is_extended(sweep):
     assert "trial-0003" not in os.listdir(study.runs)
 
 
+def test_a_run_that_cannot_be_scored_fails(sweep):
+    study = sweep(trials=1, evaluate=["split=test"])
+    study.start().finish()  # the stub leaves nothing that could be scored
+    [trial] = study.trials
+    assert trial.state == TrialState.FAIL
+    assert trial.user_attrs["reason"].startswith("slts evaluate, exit status 2: run=")
+    assert "holds no config.yaml" in trial.user_attrs["reason"]
+
+
 def test_hours_are_a_budget(sweep):
     study = sweep(hours=1e-5)
     study.start().finish()

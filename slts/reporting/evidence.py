@@ -1,0 +1,139 @@
+"""What a set of runs shows: a record small enough to be kept for good, and its table of means and spreads over seeds.
+
+The record is a JSON object. ``corpora`` holds by hash a corpus's name, its clips by split and the settings it was made
+with; ``runs`` one object a scored run: what was trained, seed, hashes of config and corpus, and every figure, null
+where it does not apply.
+"""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from slts import __version__
+from slts.errors import UserError
+from slts.evaluation.results import SCORES
+from slts.reporting.corpora import Corpus
+from slts.reporting.results import find_corpora, load_results
+from slts.reporting.table import FIGURES, MISSING
+from slts.training.run_directory import HARMLESS
+
+OFFSETS = (
+    "offset_r2_truth", "offset_r2_truth_centred", "offset_mae_ms", "offset_bias_ms", "offset_calibration_ms",
+    "model_offset_ms", "offset_r2_frontend", "offset_r2_syncnet", "offset_at_edge",
+)  # fmt: skip
+"""Against the truth; what calibration finds for the bias; the model's own constant; the paper's measures, which need no
+truth; the share of P(k) at +-K."""
+ALIGNED, PLAIN = SCORES[4:], SCORES[:4]
+WORDS = ("k_wer", "w_wer")
+KEPT = ("run", "system", "setting", "model", "seed", "split", "sync", "clips", "failed", "steps", "batch_size")
+DIGITS = 5
+
+
+def collect_evidence(runs: Path, data: Path | None = None) -> dict:
+    """The record of every scored run at or below ``runs``. Raises UserError if there is none.
+
+    Corpora are looked for as in ``load_results``.
+    """
+    results = load_results(runs, data)
+    results = results[results["split"].notna()]
+    if results.empty:
+        raise UserError(f"runs={runs} holds no scored run; run slts evaluate first")
+    known = {
+        digest: corpus for digest, corpus in find_corpora(runs, data).items() if digest in set(results["corpus_hash"])
+    }
+    configs = {path: _flat(yaml.safe_load((path / "config.yaml").read_text())) for path in results["path"].unique()}
+    settings = {}
+    for _, group in results.groupby("system"):
+        paths = list(group["path"].unique())
+        settings |= dict(zip(paths, told_apart([_learned(configs[path]) for path in paths]), strict=True))
+    rows = []
+    for row in results.to_dict("records"):
+        config = configs[row["path"]]
+        row |= {"setting": settings[row["path"]], "steps": config.get("steps"), "batch_size": config.get("batch_size")}
+        figures = {name: row.get(name) for name in (*OFFSETS, *ALIGNED, *WORDS, *PLAIN)}
+        hashes = {name: row.get(name) for name in ("config_hash", "corpus_hash", "version")}
+        rows.append({name: _plain(value) for name, value in ({n: row.get(n) for n in KEPT} | figures | hashes).items()})
+    return {"version": __version__, "corpora": _corpora(known), "runs": rows}
+
+
+def _corpora(known: dict[str, Corpus]) -> dict[str, dict]:
+    """Corpora of one name get what they were made with and the others were not."""
+    alike = defaultdict(list)
+    for digest, corpus in known.items():
+        alike[corpus.label.partition(" [")[0]].append(digest)
+    described = {}
+    for label, digests in alike.items():
+        facts = [known[digest].facts for digest in digests]
+        for digest, one, apart in zip(
+            digests, facts, told_apart([_flat(f.get("config", {})) for f in facts]), strict=True
+        ):
+            clips = {split: numbers["clips"] for split, numbers in one["splits"].items()}
+            name = f"{label}, {apart}" if apart else label
+            described[digest] = {"name": name, "clips": clips, "settings": one.get("config", {})}
+    return described
+
+
+def told_apart(trees: list[dict]) -> list[str]:
+    """What is not the same in flat mappings, as ``key=value, ...`` for each; keys that some lack are not compared."""
+    common = [key for key in trees[0] if all(key in tree for tree in trees)]
+    differing = [key for key in common if any(tree[key] != trees[0][key] for tree in trees)]
+    return [", ".join(f"{key}={tree[key]}" for key in differing) for tree in trees]
+
+
+def seed_table(record: dict) -> pd.DataFrame:
+    """One row a corpus, system and setting; each figure as mean, and standard deviation where there are more seeds."""
+    corpora, rows = record["corpora"], []
+    groups = defaultdict(list)
+    for run in record["runs"]:
+        corpus = corpora.get(run["corpus_hash"], {"name": f"corpus {run['corpus_hash']}"})["name"]
+        groups[corpus, run["system"], run["setting"], run["split"], run["sync"]].append(run)
+    columns = [n for n in (*OFFSETS, *ALIGNED, *WORDS, *PLAIN) if any(r.get(n) is not None for r in record["runs"])]
+    for (corpus, system, setting, split, sync), runs in sorted(groups.items(), key=lambda item: item[0][0]):
+        row = {"corpus": corpus, "system": f"{system}, {setting}" if setting else system, "split": split, "sync": sync}
+        row["seeds"] = len(runs)
+        for name in columns:
+            row[FIGURES[name].title] = _spread([run[name] for run in runs if run.get(name) is not None], name)
+        rows.append(row)
+    frame = pd.DataFrame(rows)
+    return frame if (frame["sync"] != "none").any() else frame.drop(columns="sync")
+
+
+def read_evidence(file: Path) -> dict:
+    return json.loads(file.read_text())
+
+
+def write_evidence(record: dict, file: Path) -> None:
+    file.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _spread(values: list[float], name: str) -> str:
+    if not values:
+        return MISSING
+    series, digits = pd.Series(values, dtype=float), FIGURES[name].digits
+    scale = 100 if name in WORDS else 1  # a rate in the record, per cent in tables
+    spread = f" ± {scale * series.std():.{digits}f}" if len(series) > 1 else ""
+    return f"{scale * series.mean():.{digits}f}{spread}"
+
+
+def _flat(tree: dict, prefix: str = "") -> dict:
+    flat = {}
+    for key, value in tree.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+def _learned(config: dict) -> dict:
+    """Of a flat config, what changes what is learned, the seed aside."""
+    return {key: value for key, value in config.items() if key != "seed" and key.partition(".")[0] not in HARMLESS}
+
+
+def _plain(value: object) -> object:
+    """As JSON has it: no NaN, whole numbers whole."""
+    if pd.api.types.is_float(value):
+        if pd.isna(value):
+            return None
+        return int(value) if float(value).is_integer() and abs(value) > 1 else round(float(value), DIGITS)
+    return value
