@@ -33,7 +33,7 @@ class Picture:
     @classmethod
     def of(cls, figure: Figure, caption: str = "") -> "Picture":
         out = io.BytesIO()
-        figure.savefig(out, dpi=80, format="png")
+        figure.savefig(out, dpi=110, format="png")
         return cls(out.getvalue(), "image/png", caption)
 
 
@@ -78,7 +78,7 @@ def offset_histograms(
 def offsets_against_truth(results: pd.DataFrame) -> Picture | None:
     """Found against true offsets of each run that finds offsets, where the truth is known; else None."""
     panels = []
-    rows = results[results["split"].notna() & results["offset_r2_truth"].notna()]
+    rows = results[results["offset_r2_truth"].notna()]
     for _, row in rows.drop_duplicates(["run", "split", "corpus"]).iterrows():
         clips = load_clips(row)
         if clips is not None:
@@ -136,9 +136,11 @@ def speaker_of(key: str, speakers: list[str]) -> str:
 
 def _newest_runs(results: pd.DataFrame) -> pd.DataFrame:
     """One row a corpus, of a system that finds offsets: of all splits, the one with most clips of the newest run."""
-    rows = results[results["split"].notna() & results["offset_r2_frontend"].notna()]
-    age = rows["path"].map(lambda path: (path / "results.jsonl").stat().st_mtime)
-    return rows.assign(age=age).sort_values(["age", "clips"], ascending=False).drop_duplicates("corpus").sort_index()
+    rows = results[results["offset_r2_frontend"].notna()]
+    rows = rows.sort_values(["scored_at", "clips"], ascending=False)
+    newest = rows.drop_duplicates("corpus").set_index("corpus")["run"]
+    rows = rows[rows["run"] == rows["corpus"].map(newest)]
+    return rows.sort_values("clips", ascending=False).drop_duplicates("corpus").sort_index()
 
 
 def _offsets(clips: pd.DataFrame, above_confidence: float) -> tuple[str, float, pd.DataFrame] | None:

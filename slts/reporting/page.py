@@ -5,33 +5,42 @@ import html
 
 import pandas as pd
 
+from slts import __version__
 from slts.reporting.figures import Picture, sample_pictures, scaled_picture
 from slts.reporting.table import MISSING, ResultTable
 
 STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 78rem; padding: 0 1rem; color: #1a1a1a }
-table { border-collapse: collapse; font-size: 13px; display: block; overflow-x: auto; margin-top: 1.2rem }
-caption { text-align: left; font-weight: 600; padding: .3rem 0 }
-th, td { padding: .2rem .5rem; text-align: left; white-space: nowrap }
+:root { color-scheme: light }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem;
+  color: #1a1a1a; background: #fff }
+section { margin: 1.6rem 0 }
+table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums }
+caption { text-align: left; white-space: nowrap; font-weight: 600; padding: .3rem 0 }
+th, td { padding: .2rem .4rem; white-space: nowrap }
+td:first-child, thead th:first-child { position: sticky; left: 0; background: inherit }
+tr { background: #fff } tbody tr:nth-child(even) { background: #f5f5f5 }
 thead tr { border-top: 2px solid; border-bottom: 1px solid } tbody tr:last-child { border-bottom: 2px solid }
-tbody tr:nth-child(even) { background: #f5f5f5 }
+tbody tr:has(th) { background: #fff; border-top: 1px solid #999 } tbody th { padding-top: .4rem }
 p { margin: .15rem 0 } small { color: #555 }
-figure { margin: 1.2rem 0 } img { max-width: 100% } audio { height: 2rem; vertical-align: middle }
+figure { margin: 1.2rem 0 } img { max-width: 100%; height: auto }
+label { display: flex; align-items: center; gap: .6rem; margin: .2rem 0 } label span { width: 5.5rem }
+audio { height: 2.2rem; width: 20rem; max-width: 75% }
 """
 
 
-def report(tables: list[ResultTable], pictures: list[Picture], results: pd.DataFrame, sounds: int) -> str:
-    """An HTML page of the tables, the pictures and at most ``sounds`` clips with picture and sound."""
-    parts = [table.to_html() for table in tables]
+def report(tables: list[ResultTable], pictures: list[Picture], results: pd.DataFrame, sounds: int, runs: str) -> str:
+    """An HTML page of the tables, the pictures and at most ``sounds`` clips with picture and sound, of ``runs``."""
+    parts = [f"<section>{table.to_html()}</section>" for table in tables]
     parts += ["<h2>Figures</h2>", *map(_figure, pictures)] if pictures else []
     clips = list(_clips(results, sounds))
     parts += ["<h2>Clips</h2>", *clips] if clips else []
     body = "\n".join(parts)
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>slts: results</title>\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<link rel="icon" href="data:,">\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>Results</h1>\n'
-        "<p>Best figure in bold, second best underlined, by corpus, split and side."
-        f" {MISSING} is a figure that is missing.</p>\n"
+        f"<p>Made by <code>slts tables runs={html.escape(runs)}</code>, slts {__version__}. Best figure in bold, second"
+        f" best underlined, by corpus, split and side; {MISSING} is a figure that is missing.</p>\n"
         f"{body}\n</body>\n</html>\n"
     )
 
@@ -44,7 +53,8 @@ def _clips(results: pd.DataFrame, most: int):
         title = f"{row['run']} ({row['system']}) on {row['split']} of {row['corpus']}: {file.stem}"
         sounds = {"generated": file.with_suffix(".wav"), "recorded": file.with_name(f"{file.stem}-recorded.wav")}
         players = "".join(
-            f'<p>{name} <audio controls preload="none" src="{_embedded(sound.read_bytes(), "audio/wav")}"></audio></p>'
+            f'<label><span>{name}</span><audio controls preload="metadata"'
+            f' src="{_embedded(sound.read_bytes(), "audio/wav")}"></audio></label>'
             for name, sound in sounds.items()
             if sound.is_file()
         )

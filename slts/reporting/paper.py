@@ -13,13 +13,14 @@ from slts.metrics.opinion import opinion_table, read_ratings
 from slts.reporting.corpora import Corpus
 from slts.reporting.published import published_rows
 from slts.reporting.results import OFFSETS, PAPER, intervals, load_clips
-from slts.reporting.table import ResultTable
+from slts.reporting.table import IDENTITY, ResultTable
 
 ABLATION = ("VCA-GAN", "SLTS_no_ASM", "SLTS")
 FAMILIES = {"GRID-4S": "grid", "TCD-TIMIT-LS": "tcd_timit"} | {
     f"Lip2Wav-{speaker}": "lip2wav" for speaker in ("chem", "chess", "dl", "hs", "eh")
 }
 RATES = ("w_wer", "k_wer")
+NO_RUN = "no run"
 SIZES = ("speakers", "train", "val", "test", "train_h", "val_h", "test_h")
 OPINIONS = {"intelligibility": "mos_i", "naturalness": "mos_n"}
 
@@ -38,15 +39,13 @@ def table1(corpora: dict[str, Corpus], published: dict) -> ResultTable:
         rejected = sum(corpus.facts.get("rejected", {}).values())
         rows.append(row | {"note": f"{rejected} clips rejected" if rejected else ""})
     frame = pd.DataFrame(rows, columns=["corpus", "system", "by", *SIZES, "note"])
-    return ResultTable("table1", "Table 1: corpora", frame.astype(dict.fromkeys(SIZES, float)), SIZES)
+    return ResultTable("table1", "Corpora", frame, SIZES)
 
 
 def table2(results: pd.DataFrame, published: dict) -> ResultTable:
     """The ablation, all twelve columns."""
     theirs = published_rows(published, "table2_ablation")
-    ours = _ours(results, "none")
-    frame = _beside(theirs, ours, ABLATION, list(dict.fromkeys([*theirs["corpus"], *ours["corpus"].dropna()])))
-    return ResultTable("table2", "Table 2: ablation", frame, PAPER)
+    return ResultTable("table2", "Ablation", _beside(theirs, _ours(results, "none"), ABLATION), PAPER)
 
 
 def table4(results: pd.DataFrame, published: dict, ratings: Path | None = None) -> ResultTable:
@@ -66,10 +65,8 @@ def table4(results: pd.DataFrame, published: dict, ratings: Path | None = None) 
         columns = [name for name in opinions if name.startswith("mos")]
         ours = ours.merge(opinions[["run", *columns]], on="run", how="left")
         ours = pd.concat([ours, unmatched.assign(corpus="listening test")])
-    corpora = list(dict.fromkeys([*theirs["corpus"], *ours["corpus"].dropna()]))
-    frame = _beside(theirs, ours, systems, corpora)
     remarks = [] if ratings else ["No ratings of ours: MOS has no value in our rows."]
-    return ResultTable("table4", "Table 4: discriminators and opinion", _with(frame, figures), figures, remarks)
+    return ResultTable("table4", "Discriminators and opinion", _beside(theirs, ours, systems), figures, remarks)
 
 
 def against_published(results: pd.DataFrame, published: dict, number: int) -> ResultTable:
@@ -79,29 +76,32 @@ def against_published(results: pd.DataFrame, published: dict, number: int) -> Re
     theirs = published_rows(published, table)
     family = FAMILIES[theirs["corpus"][0]]
     figures = tuple(name for name in ("stoi", "estoi", "pesq", "mcd") if name in theirs)
-    ours = _ours(results, "dsm")
-    unsynchronised = _ours(results, "none")
-    finds_offsets = unsynchronised["offset_r2_frontend"].notna() & (unsynchronised["dummy"] == False)  # noqa: E712
-    unsynchronised = unsynchronised[finds_offsets & ~unsynchronised["run"].isin(ours["run"])]
-    hint = "no row of sync=dsm; slts evaluate run=... sync=dsm gives one"
-    unsynchronised = unsynchronised.assign(note=hint, **dict.fromkeys(_scores(unsynchronised), float("nan")))
-    ours = pd.concat([ours, unsynchronised])
-    ours = ours[(ours["family"] == family) & ours["system"].fillna("").str.startswith("SLTS")]
-    ours = ours[ours["system"] != "SLTS_no_ASM"]
-    corpora = list(dict.fromkeys([*theirs["corpus"], *ours["corpus"].dropna()]))
+    ours, plain = _ours(results, "dsm"), _ours(results, "none")
+    finds_offsets = plain["offset_r2_frontend"].notna() & ~plain["dummy"].astype(bool)
+    waiting = plain.loc[finds_offsets & ~plain["run"].isin(ours["run"]), [*IDENTITY, "family", "model"]]
+    ours = pd.concat([ours, waiting.assign(note="no row of sync=dsm; slts evaluate run=... sync=dsm gives one")])
+    ours = ours[(ours["family"] == family) & ours["system"].str.startswith("SLTS") & (ours["system"] != "SLTS_no_ASM")]
     others = results[(results["family"] != family) & results["split"].isin(["test", "val"])]
     elsewhere = [f"{run} ({corpus})" for run, corpus in others[["run", "corpus"]].drop_duplicates().to_numpy()]
     remarks = [f"Not here, being of another corpus: {', '.join(elsewhere)}."] if elsewhere else []
-    title = f"Table {number}: against published systems on {'Lip2Wav' if number == 7 else theirs['corpus'][0]}"
-    return ResultTable(f"table{number}", title, _beside(theirs, ours, ("SLTS",), corpora), figures, remarks)
+    title = f"Against published systems on {'Lip2Wav' if number == 7 else theirs['corpus'][0]}"
+    return ResultTable(f"table{number}", title, _beside(theirs, ours, ("SLTS",)), figures, remarks)
+
+
+def results_table(results: pd.DataFrame) -> ResultTable:
+    """The latest row of every run, split and sync, with every figure; WER in per cent."""
+    frame = results.drop(columns="path").assign(**{name: 100 * results[name] for name in RATES})
+    return ResultTable(
+        "results", "All results", frame, ("clips", *PAPER, *OFFSETS, "model_offset_ms", "lse_d", "lse_c")
+    )
 
 
 def offsets_table(results: pd.DataFrame) -> ResultTable:
     """How well the offsets found agree with known ones, run by run. The paper has no such table."""
-    ours = results[results["split"].notna() & results["model_offset_ms"].notna() & (results["sync"] == "none")]
     figures = (*OFFSETS, "model_offset_ms")
-    frame = ours[["corpus", "system", "run", "split", "model", "note", *figures]].assign(by="ours")
-    return ResultTable("offsets", "Offsets against truth", frame.reset_index(drop=True), figures)
+    ours = results[results["split"].notna() & results["model_offset_ms"].notna() & (results["sync"] == "none")]
+    ours = ours.sort_values("corpus", kind="stable")[["corpus", "system", "run", "split", "model", "note", *figures]]
+    return ResultTable("offsets", "Offsets against truth", ours.reset_index(drop=True), figures)
 
 
 def pattern(table: ResultTable, against: str = "SLTS_no_ASM") -> pd.DataFrame:
@@ -137,18 +137,18 @@ def _ours(results: pd.DataFrame, sync: str) -> pd.DataFrame:
     scored = scored[scored["split"].isin(["test", "val"])].sort_values("split", kind="stable")  # test before val
     scored = scored.drop_duplicates(["run", "corpus"]).sort_index()
     rows = []
-    for _, row in pd.concat([scored, results[results["split"].isna() & results["corpus"].notna()]]).iterrows():
-        row = row.to_dict() | {name: 100 * row[name] for name in RATES} | {"by": "ours", "dummy": False}
-        clips = load_clips(pd.Series(row)) if row["split"] else None
+    for _, row in pd.concat([scored, results[results["split"].isna()]]).iterrows():
+        figures = {name: 100 * row[name] for name in RATES} | {"by": "ours", "dummy": False}
+        clips = load_clips(row)
         if clips is not None:
             for name, (low, high) in intervals(clips).items():
-                row |= {f"{name}_low": low, f"{name}_high": high}
-            row |= _dummy(row, clips)
-        rows.append(row)
+                figures |= {f"{name}_low": low, f"{name}_high": high}
+            figures |= _dummy(row, clips)
+        rows.append(row.to_dict() | figures)
     return pd.DataFrame(rows, columns=None if rows else [*results.columns, "by", "dummy"])
 
 
-def _dummy(row: dict, clips: pd.DataFrame) -> dict:
+def _dummy(row: pd.Series, clips: pd.DataFrame) -> dict:
     """Offset-R2 of a predictor of zeros, as the paper prints it for systems that find no offsets."""
     if pd.notna(row["offset_r2_frontend"]) or clips["dsm_offset_ms"].notna().any():
         return {}
@@ -157,43 +157,24 @@ def _dummy(row: dict, clips: pd.DataFrame) -> dict:
     return {"offset_r2_frontend": r2, "dummy": True} if r2 is not None else {}
 
 
-def _beside(theirs: pd.DataFrame, ours: pd.DataFrame, systems: tuple[str, ...], corpora: list[str]) -> pd.DataFrame:
-    """Published rows of each corpus, then ours; a published system without a run of ours has a row without figures."""
+def _beside(theirs: pd.DataFrame, ours: pd.DataFrame, systems: tuple[str, ...]) -> pd.DataFrame:
+    """Published rows of each corpus, then ours; a system of ``systems`` without a run has a row that says so."""
     parts = []
-    for corpus in corpora:
+    for corpus in dict.fromkeys([*theirs["corpus"], *ours["corpus"]]):
         mine = ours[ours["corpus"] == corpus]
         parts.append(theirs[theirs["corpus"] == corpus].assign(by="published"))
         if mine.empty:
-            parts.append(pd.DataFrame([{"corpus": corpus, "by": "ours", "note": "no run of ours"}]))
+            parts.append(pd.DataFrame([{"corpus": corpus, "by": "ours", "run": NO_RUN}]))
             continue
-        order = [*systems, *(name for name in mine["system"].dropna().unique() if name not in systems)]
-        for system in order:
+        for system in dict.fromkeys([*systems, *mine["system"]]):
             runs = mine[mine["system"] == system]
-            absent = pd.DataFrame([{"corpus": corpus, "system": system, "by": "ours", "note": "no run"}])
+            absent = pd.DataFrame([{"corpus": corpus, "system": system, "by": "ours", "run": NO_RUN}])
             parts.append(absent if runs.empty else runs)
-    first = ["corpus", "system", "by", "run", "split", "model"]
-    frame = pd.concat(parts, ignore_index=True)
     bounds = [f"{name}_{end}" for name in PAPER for end in ("low", "high")]
-    keep = [
-        *first,
-        *PAPER,
-        *bounds,
-        *(f"{name}{end}" for name in OPINIONS.values() for end in ("", "_ci")),
-        "dummy",
-        "note",
-    ]
-    frame = frame.reindex(columns=[name for name in keep if name in frame or name in (*first, *PAPER, "note")])
-    return _with(frame, PAPER)
-
-
-def _with(frame: pd.DataFrame, figures: tuple[str, ...]) -> pd.DataFrame:
-    for name in figures:
-        frame[name] = pd.to_numeric(frame[name]) if name in frame else float("nan")
-    return frame
-
-
-def _scores(frame: pd.DataFrame) -> list[str]:
-    return [name for name in frame if name in PAPER or name.endswith(("_low", "_high"))]
+    opinions = [f"{name}{end}" for name in OPINIONS.values() for end in ("", "_ci")]
+    frame = pd.concat(parts, ignore_index=True)
+    known = [name for name in ("model", *PAPER, *bounds, *opinions, "dummy") if name in frame]
+    return frame.reindex(columns=[*IDENTITY, *known, "note"])
 
 
 def _opinions(file: Path, ours: pd.DataFrame) -> pd.DataFrame:

@@ -2,7 +2,9 @@
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -25,6 +27,8 @@ SYSTEMS = {
     ("vcagan", "paper"): "VCA-GAN",
 }
 """The published systems by task and variant; other variants are TASK_VARIANT."""
+SILENT = ("syncnet",)
+"""Tasks that generate no speech, so that their runs have no row."""
 MARKS = ("config.yaml", "metrics.jsonl", "results.jsonl")
 
 
@@ -46,11 +50,12 @@ def find_corpora(runs: Path, data: Path | None = None) -> dict[str, Corpus]:
 
 
 def load_results(runs: Path, data: Path | None = None) -> pd.DataFrame:
-    """The latest row of every run, corpus, split and sync, and one row for every run that has none.
+    """The latest row of every run, corpus, split and sync, and one row for every speaking run that has none.
 
     Besides the columns of results.jsonl: ``run``; ``system`` as the paper calls it; ``corpus`` and ``family`` (see
-    corpora); ``model``, what was trained; ``note``, why figures are missing or doubtful, or which of several runs of
-    the same row is the newest; ``path``. A figure that is missing or no number is None.
+    corpora); ``model``, what was trained; ``scored_at``, for rows that do not say it the age of results.jsonl;
+    ``note``, why figures are missing or doubtful, or which of several runs of the same row is the newest; ``path``. A
+    figure that is missing or no number is NaN; ``split`` and ``sync`` are None in a run without rows.
 
     Raises:
         UserError: no run below ``runs``.
@@ -59,10 +64,7 @@ def load_results(runs: Path, data: Path | None = None) -> pd.DataFrame:
     rows = [row for folder in run_directories(runs) for row in _rows(folder, runs, corpora)]
     if not rows:
         raise UserError(f"runs={runs} holds no results.jsonl; run slts evaluate first")
-    for place in _claims(rows):
-        newest = max(place, key=lambda row: (row["path"] / "results.jsonl").stat().st_mtime)
-        for row in place:
-            _note(row, f"newest of {len(place)} runs" if row is newest else "an older run of the same row")
+    _mark_newest(rows)
     frame = pd.DataFrame(rows)
     for name in NUMBERS:
         frame[name] = pd.to_numeric(frame[name]) if name in frame else float("nan")
@@ -70,90 +72,105 @@ def load_results(runs: Path, data: Path | None = None) -> pd.DataFrame:
 
 
 def _rows(folder: Path, runs: Path, corpora: dict[str, Corpus]) -> Iterator[dict]:
-    """What one run directory has to show."""
+    """What one run directory has to show; ``note`` is a list."""
+    file = folder / "results.jsonl"
+    run = {"run": folder.relative_to(runs).as_posix() if folder != runs else folder.name, "path": folder}
     trained, problems = _trained(folder)
-    base = {"run": folder.relative_to(runs).as_posix() if folder != runs else folder.name} | trained
-    base["path"] = folder
-    latest, broken, lines = {}, [], []
-    if (folder / "results.jsonl").is_file():
-        lines = (folder / "results.jsonl").read_text(errors="replace").splitlines()
-    for number, line in enumerate(lines, 1):
-        try:
-            row = dict(json.loads(line))
-            missing = [name for name in ("corpus", "split", "variant", "task") if not isinstance(row.get(name), str)]
-            if missing:
-                raise ValueError(f"no {', '.join(missing)}")
-            latest[row["split"], row.get("sync", "none"), str(row.get("corpus_hash"))] = row
-        except (ValueError, TypeError) as error:
-            what = str(error) if str(error).startswith("no ") else "not a result row"
-            broken.append(f"results.jsonl line {number}: {what}")
-    for (split, sync, digest), row in latest.items():
-        notes = problems + broken
-        if absent := [name for name in PAPER if name not in row]:
-            notes = [*notes, f"row without {', '.join(absent)}"]
-        if (version := row.get("version")) != __version__:
-            notes = [*notes, f"written by version {version or 'unknown'}"]
-        for name in NUMBERS:
-            value = row.get(name)
-            if value is not None and (isinstance(value, (str, bool, list, dict)) or not math.isfinite(value)):
-                notes, row[name] = [*notes, f"{name} is not a number"], None
-        if row.get("failed"):
-            notes = [*notes, f"{row['failed']} clips without some figure"]
-        known = corpora.get(digest)
-        names = {
-            "system": SYSTEMS.get((row["task"], row["variant"]), _other(row["task"], row["variant"])),
-            "corpus": known.label if known else f"{row['corpus']}, corpus.json not found ({digest})",
-            "family": known.family if known else "unknown",
-            "model": base["model"] and f"{base['model']}, step {row.get('step')}",
-        }
-        yield {**row, **base, **names, "split": split, "sync": sync, "note": notes}
-    if not latest:
-        reason = broken or [f"not evaluated yet: slts evaluate run={runs.name}/{base['run']}"]
-        yield base | {"split": None, "sync": None, "note": problems + reason} | _of_config(folder, corpora)
+    model = trained.pop("model")
+    rows, broken = _latest(file)
+    for row in rows:
+        notes = [*problems, *broken, *_doubts(row)]
+        step = {"model": model and f"{model}, step {row.get('step')}"}
+        when = {"scored_at": str(row.get("scored_at") or _modified(file))}
+        numbers = {name: None for name in NUMBERS if not _is_figure(row.get(name))}
+        digest = str(row.get("corpus_hash"))
+        unknown = Corpus(f"{row['corpus']}, corpus.json not found ({digest})", "unknown", {})
+        yield {**row, **numbers, **_names(row, corpora.get(digest, unknown)), **run, **step, **when, "note": notes}
+    if not rows and trained["task"] not in SILENT:
+        reasons = broken or [f"not evaluated yet: slts evaluate run={runs.name}/{run['run']}"]
+        unknown = Corpus("unknown corpus", "unknown", {})
+        names = _names(trained, corpora.get(_hash(folder), unknown))
+        yield {**trained, **names, **run, "model": model, "split": None, "sync": None, "note": [*problems, *reasons]}
 
 
 def _trained(folder: Path) -> tuple[dict, list[str]]:
-    """What config.yaml says of the model, and what is wrong with it."""
+    """Task, variant and model by config.yaml, and what is wrong with it."""
     try:
         config = yaml.safe_load((folder / "config.yaml").read_text())
-        size = f"{config['model']['name']}, {config['vocoder']['name']}"
-        return {"model": size}, []
+        model = f"{config['model']['name']} model, {config['vocoder']['name']}"
+        return {"task": config["task"]["name"], "variant": config["variant"], "model": model}, []
     except OSError:
-        return {"model": None}, ["no config.yaml"]
-    except (yaml.YAMLError, KeyError, TypeError):
-        return {"model": None}, ["config.yaml of another version"]
+        problem = "no config.yaml"
+    except (yaml.YAMLError, KeyError, TypeError, ValueError):
+        problem = "config.yaml of another version"
+    return {"task": None, "variant": None, "model": None}, [problem]
 
 
-def _of_config(folder: Path, corpora: dict[str, Corpus]) -> dict:
-    """System and corpus of a run that has no result row."""
-    facts = {"system": None, "corpus": None, "family": "unknown", "task": None, "variant": None}
+def _hash(folder: Path) -> str | None:
     try:
-        config = yaml.safe_load((folder / "config.yaml").read_text())
-        task, variant = config["task"]["name"], config["variant"]
-        facts |= {"task": task, "variant": variant, "system": SYSTEMS.get((task, variant), _other(task, variant))}
-        known = corpora[json.loads((folder / "corpus.json").read_text())["hash"]]
-        facts |= {"corpus": known.label, "family": known.family}
-    except (OSError, yaml.YAMLError, ValueError, KeyError, TypeError):
-        pass
-    return facts
+        return json.loads((folder / "corpus.json").read_text())["hash"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
-def _other(task: str, variant: str) -> str:
+def _latest(file: Path) -> tuple[list[dict], list[str]]:
+    """The last row of each split, sync and corpus, and which lines are none."""
+    latest, broken = {}, []
+    lines = file.read_text(errors="replace").splitlines() if file.is_file() else []
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line)
+            missing = [name for name in ("corpus", "split", "variant", "task") if not isinstance(row.get(name), str)]
+        except (ValueError, AttributeError):
+            broken.append(f"results.jsonl line {number}: not a result row")
+            continue
+        if missing:
+            broken.append(f"results.jsonl line {number}: no {', '.join(missing)}")
+        else:
+            row.setdefault("sync", "none")
+            latest[row["split"], row["sync"], str(row.get("corpus_hash"))] = row
+    return list(latest.values()), broken
+
+
+def _doubts(row: dict) -> list[str]:
+    """Why figures of a row are missing or may not be comparable."""
+    notes = []
+    if absent := [name for name in PAPER if name not in row]:
+        notes.append(f"row without {', '.join(absent)}")
+    if (version := row.get("version")) != __version__:
+        notes.append(f"written by version {version or 'unknown'}")
+    notes += [f"{name} is not a number" for name in NUMBERS if row.get(name) is not None and not _is_figure(row[name])]
+    if row.get("failed"):
+        notes.append(f"{row['failed']} clips without some figure")
+    return notes
+
+
+def _is_figure(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _names(row: dict, corpus: Corpus) -> dict:
+    """What the tables call a row's system and corpus."""
+    task, variant = row["task"], row["variant"]
     name = {"slts": "SLTS", "vcagan": "VCA-GAN"}.get(task, task)
-    return name if variant == "paper" else f"{name}_{variant}"
+    system = SYSTEMS.get((task, variant), name if variant == "paper" else f"{name}_{variant}")
+    return {"system": system if task else "unknown system", "corpus": corpus.label, "family": corpus.family}
 
 
-def _claims(rows: list[dict]) -> list[list[dict]]:
-    """The groups of evaluated runs that claim the same row."""
-    places: dict[tuple, list[dict]] = {}
+def _modified(file: Path) -> str:
+    return datetime.fromtimestamp(file.stat().st_mtime, UTC).isoformat(timespec="seconds")
+
+
+def _mark_newest(rows: list[dict]) -> None:
+    """Notes on evaluated runs that claim the same row."""
+    claims = defaultdict(list)
     for row in rows:
         if row["split"] is not None:
-            places.setdefault((row["system"], row["corpus"], row["split"], row["sync"]), []).append(row)
-    return [place for place in places.values() if len(place) > 1]
-
-
-def _note(row: dict, text: str) -> None:
-    row["note"] = [*row["note"], text]
+            claims[row["system"], row["corpus"], row["split"], row["sync"]].append(row)
+    for claim in claims.values():
+        newest = max(claim, key=lambda row: row["scored_at"])
+        for row in claim if len(claim) > 1 else ():
+            row["note"].append(f"newest of {len(claim)} runs" if row is newest else "an older run of the same row")
 
 
 def load_clips(row: pd.Series) -> pd.DataFrame | None:

@@ -53,8 +53,8 @@ def table3(published: dict, clip: tuple[Path, str] | None) -> ResultTable:
             late = delayed(audio, row["offset_ms"] * SAMPLE_RATE // 1000)
             scores = score_pair(audio, late, metrics=NAMES)
             rows.append({"corpus": name, "system": row["system"], "by": "ours", **scores})
-    frame = pd.DataFrame(rows, columns=["corpus", "system", "by", *NAMES]).astype(dict.fromkeys(NAMES, float))
-    return ResultTable("table3", "Table 3: sensitivity to a delay", frame, NAMES, remarks, ranked=False)
+    frame = pd.DataFrame(rows, columns=["corpus", "system", "by", *NAMES])
+    return ResultTable("table3", "Sensitivity to a delay", frame, NAMES, remarks, ranked=False)
 
 
 def delayed(audio: np.ndarray, samples: int) -> np.ndarray:

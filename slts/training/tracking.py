@@ -12,6 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from slts.training.run_directory import RunDirectory
 
+SCORES = "scores"
+"""W&B's job type of the runs that hold scores, and how their ids end."""
+
 
 @dataclass
 class Media:
@@ -101,38 +104,13 @@ class MetricsLog:
 
 
 class WandB:
-    """A run of Weights & Biases, grouped by study (else corpus) and ablation, under one id for life.
-
-    Offline, the segments that earlier processes left go to ``wandb/replaced``: the new one holds all they hold, and
-    whatever is synced from ``wandb`` is the whole run. It carries no resume flag, so that it replaces on the server
-    what was synced of the run before; online runs carry it and are continued there.
-    """
+    """A run of Weights & Biases under one id for life."""
 
     def __init__(self, config: DictConfig, run: RunDirectory, tracking_id: str | None):
-        import wandb
-
-        folder = run.path / "wandb"
-        id_file = folder / "id"  # known before there is a checkpoint to name it
+        id_file = run.path / "wandb" / "id"  # known before there is a checkpoint to name it
         if tracking_id is None and id_file.exists():
             tracking_id = id_file.read_text()
-        offline, corpus = config.tracking.mode == "offline", run.corpus()["name"]
-        if offline:
-            for segment in folder.glob("offline-run-*"):
-                (folder / "replaced").mkdir(exist_ok=True)
-                segment.rename(folder / "replaced" / segment.name)
-        self.run = wandb.init(
-            project=config.tracking.project,
-            mode=config.tracking.mode,
-            group=config.tracking.group or corpus,
-            job_type=config.variant,
-            name=config.name,
-            id=tracking_id,
-            resume=None if offline else "allow",
-            dir=run.path,
-            config=OmegaConf.to_container(config) | {"corpus": corpus},
-            tags=[config.task.name, config.variant, corpus, f"seed-{config.seed}"],
-            settings=wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True),
-        )
+        self.run = _start(config, run, tracking_id, config.variant)
         self.run.define_metric("*", step_metric="step")
         self.id = self.run.id
         id_file.parent.mkdir(exist_ok=True)
@@ -156,6 +134,57 @@ class WandB:
 
     def close(self) -> None:
         self.run.finish()
+
+
+def publish_scores(config: DictConfig, run: RunDirectory) -> None:
+    """Sends what the tables read of a run that is tracked by W&B there, as a run of its own beside that of training.
+
+    Its summary has the figures of results.jsonl as SPLIT/NAME, or SPLIT-dsm/NAME; its files are the rows, the clips,
+    the configuration and the samples, as NAME/... . A later evaluation replaces it.
+    """
+    id_file = run.path / "wandb" / "id"
+    if config.tracking.name != "wandb" or not id_file.exists():
+        return
+    published = _start(config, run, f"{id_file.read_text()}-{SCORES}", SCORES)
+    for row in map(json.loads, run.results.read_text().splitlines()):
+        place = row["split"] + ("-dsm" if row.get("sync") == "dsm" else "")
+        numbers = {name: value for name, value in row.items() if isinstance(value, (int, float))}
+        published.summary.update({f"{place}/{name}": value for name, value in numbers.items()})
+    for pattern in ("config.yaml", "corpus.json", "results.jsonl", "clips-*.csv", "samples/[tv]*/*"):
+        for file in sorted(run.path.glob(pattern)):
+            published.save(str(file), base_path=str(run.path.parent), policy="end", glob=False)
+    published.finish()
+
+
+def _start(config: DictConfig, run: RunDirectory, tracking_id: str | None, job_type: str):
+    """A run of W&B, grouped by study (else corpus) and job type, which is the ablation where a run is trained.
+
+    Offline, the segments that earlier processes left go to ``wandb/replaced``: the new one holds all they hold, and
+    whatever is synced from ``wandb`` is the whole run. It carries no resume flag, so that it replaces on the server
+    what was synced of the run before; online runs carry it and are continued there.
+    """
+    import wandb
+
+    folder = run.path / "wandb"
+    offline, corpus = config.tracking.mode == "offline", run.corpus()["name"]
+    if offline:
+        for segment in folder.glob("offline-run-*"):
+            if segment.name.endswith(f"-{SCORES}") == (job_type == SCORES):
+                (folder / "replaced").mkdir(exist_ok=True)
+                segment.rename(folder / "replaced" / segment.name)
+    return wandb.init(
+        project=config.tracking.project,
+        mode=config.tracking.mode,
+        group=config.tracking.group or corpus,
+        job_type=job_type,
+        name=config.name,
+        id=tracking_id,
+        resume=None if offline else "allow",
+        dir=run.path,
+        config=OmegaConf.to_container(config) | {"corpus": corpus},
+        tags=[config.task.name, config.variant, corpus, f"seed-{config.seed}"],
+        settings=wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True),
+    )
 
 
 class TensorBoard:

@@ -5,6 +5,8 @@ import pytest
 from run_folders import corpus_json, result, write_clips, write_run
 
 from slts.errors import UserError
+from slts.reporting.paper import table2
+from slts.reporting.published import load_published
 from slts.reporting.results import intervals, load_clips, load_results
 
 CORPUS = corpus_json(profile="lagged")
@@ -20,7 +22,7 @@ def test_latest_row_of_each_split_and_sync(tmp_path):
         ("study/a", "test", "dsm", 0.5),
     ]
     assert set(found["system"]) == {"SLTS"} and set(found["corpus"]) == {"generated, lagged offsets"}
-    assert set(found["model"]) == {"small, griffin_lim, step 6"} and set(found["note"]) == {""}
+    assert set(found["model"]) == {"small model, griffin_lim, step 6"} and set(found["note"]) == {""}
 
 
 def test_what_is_wrong_with_a_run_is_said(tmp_path):
@@ -31,11 +33,18 @@ def test_what_is_wrong_with_a_run_is_said(tmp_path):
     write_run(tmp_path / "odd", CORPUS, [result(CORPUS, stoi="high", mcd=None, failed=2, split="val")])
     write_run(tmp_path / "old", CORPUS, [old | {"split": "train"}])
     write_run(tmp_path / "other", CORPUS, [{"loss": 1}])
+    write_run(tmp_path / "begun", None, [])
+    (tmp_path / "begun" / "config.yaml").write_text("task: {name: [")
+    write_run(tmp_path / "offsets", CORPUS, [])
+    (tmp_path / "offsets" / "config.yaml").write_text(
+        "{task: {name: syncnet}, variant: paper, model: {name: s}, vocoder: {name: none}}"
+    )
     write_run(tmp_path / "stray", None, [result(CORPUS | {"hash": "feed"}, variant="dsm_only")])
     (tmp_path / "stray" / "config.yaml").unlink()
     (tmp_path / "tables").mkdir()
     found = load_results(tmp_path).set_index("run")
     assert found["note"].to_dict() == {
+        "begun": f"config.yaml of another version; not evaluated yet: slts evaluate run={tmp_path.name}/begun",
         "broken": "results.jsonl line 1: not a result row",
         "nothing": f"not evaluated yet: slts evaluate run={tmp_path.name}/nothing",
         "odd": "stoi is not a number; 2 clips without some figure",
@@ -43,22 +52,35 @@ def test_what_is_wrong_with_a_run_is_said(tmp_path):
         "other": "results.jsonl line 1: no corpus, split, variant, task",
         "stray": "no config.yaml",
     }
-    assert found["system"].to_dict() | {"other": 0} == {
-        "broken": "SLTS", "nothing": "SLTS_no_ASM", "odd": "SLTS", "old": "SLTS", "other": 0, "stray": "SLTS_dsm_only"
+    assert found["system"].to_dict() == {
+        "begun": "unknown system", "broken": "SLTS", "nothing": "SLTS_no_ASM", "odd": "SLTS", "old": "SLTS",
+        "other": "SLTS", "stray": "SLTS_dsm_only",
     }  # fmt: skip
     assert found.loc[["nothing", "odd"], "stoi"].isna().all() and found.loc["odd", "mcd"] != 0
     assert "corpus.json not found (feed)" in found.loc["stray", "corpus"]
+    table = table2(load_results(tmp_path), load_published())
+    assert set(found.index) - {"old"} == set(table.frame["run"].dropna()) - {
+        "no run"
+    }  # a row of the train split is in no table
+    notes = "\n".join(table.footnotes())
+    assert all(note in notes for run, note in found["note"].items() if run != "old")
 
 
 def test_of_two_runs_of_one_row_the_newest_is_marked(tmp_path):
-    for age, name in enumerate(("c", "a", "b")):
-        run = write_run(tmp_path / name, CORPUS, [result(CORPUS)])
-        os.utime(run / "results.jsonl", (1000 - age, 1000 - age))
+    """By the time that a row bears, and not by that of its file, which copying changes."""
+    for hour, name in enumerate(("c", "a", "b")):
+        run = write_run(tmp_path / name, CORPUS, [result(CORPUS, scored_at=f"2026-01-01T0{hour}:00:00+00:00")])
+        os.utime(run / "results.jsonl", (1000 - hour, 1000 - hour))
     write_run(tmp_path / "val", CORPUS, [result(CORPUS, split="val")])
     notes = load_results(tmp_path).set_index("run")["note"]
     assert notes.to_dict() == {
-        "a": "an older run of the same row", "b": "an older run of the same row", "c": "newest of 3 runs", "val": ""
+        "a": "an older run of the same row", "b": "newest of 3 runs", "c": "an older run of the same row", "val": ""
     }  # fmt: skip
+    run = write_run(tmp_path / "bare", CORPUS, [result(CORPUS)])
+    os.utime(run / "results.jsonl", (1000, 1000))
+    assert load_results(tmp_path).set_index("run")["note"]["b"] == "newest of 4 runs"
+    os.utime(run / "results.jsonl")
+    assert load_results(tmp_path).set_index("run")["note"]["bare"] == "newest of 4 runs"
 
 
 def test_no_run_is_a_users_mistake(tmp_path):
