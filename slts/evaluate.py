@@ -32,6 +32,7 @@ def main(config) -> None:
     corpus = read_corpus_json(data)
     syncnet = load_syncnet(config.syncnet) if config.syncnet else None
     recognisers = load_recognisers(config.whisper, config.recogniser, data)
+    natural = _natural_offsets(config.natural)
     dataset = run.dataset(data, config.split)
     batches = track(evaluation_loader(dataset, config.batch_size), "generating")
     clips = list(generate_clips(run.task, batches, run.device))
@@ -41,7 +42,10 @@ def main(config) -> None:
     scored = score_pairs(
         pairs, config.workers or os.cpu_count(), progress=partial(track, description="scoring", total=len(pairs))
     )
-    rows = [{**vars(clip), **scores} for clip, scores in zip(clips, scored, strict=True)]
+    rows = [
+        {**vars(clip), **scores, "natural_ms": natural.get(clip.key)}
+        for clip, scores in zip(clips, scored, strict=True)
+    ]
     if syncnet:
         judged = judge_clips(syncnet, data, config.split, clips, config.batch_size)
         rows = [row | columns for row, columns in zip(rows, judged, strict=True)]
@@ -67,6 +71,18 @@ def main(config) -> None:
             reasons = ", ".join(words[name]["reasons"]) if name in words else f"no recogniser; {how} gives one"
             print(f"{name:>24} null ({reasons})")
     print(f"row in {run.directory.results}, clips in {table}, sounds and pictures in {folder}")
+
+
+def _natural_offsets(file: str | None) -> dict[str, float]:
+    from pathlib import Path
+
+    from slts.errors import UserError
+    from slts.metrics.offsets import read_offsets
+
+    try:
+        return read_offsets(Path(file)) if file else {}
+    except (OSError, ValueError) as error:
+        raise UserError(f"natural={file}: {error}; give a CSV of slts offsets") from None
 
 
 def _constant(run, batch_size: int) -> float | None:

@@ -34,9 +34,10 @@ def result_row(
 
     ``model_offset_ms`` is o_m, the mean of o_f - o_d over clips whose o_d is known: the constant that Offset-R2 against
     the frontend cannot see. ``offset_calibration_ms``, given as ``calibration_ms``, is what calibration without labels
-    finds for the constant in ``offset_bias_ms``. ``offset_at_edge`` is the share of clips whose P(k) peaks at the limit
-    of its range. ``offset_r2_syncnet`` counts the clips in which SyncNet's confidence is above ``above_confidence``; it
-    and LSE-D and LSE-C, means over all clips, are there where SyncNet judged them.
+    finds for the constant in ``offset_bias_ms``. ``offset_*_whole`` are against the known offset plus ``natural_ms``,
+    what a clip had before that was injected, where the clips have it. ``offset_at_edge`` is the share of clips whose
+    P(k) peaks at the limit of its range. ``offset_r2_syncnet`` counts the clips in which SyncNet's confidence is above
+    ``above_confidence``; it and LSE-D and LSE-C, means over all clips, are there where SyncNet judged them.
     """
     found = [c for c in clips if c["dsm_offset_ms"] is not None]
     truth = _pairs(found, "offset_ms", "dsm_offset_ms")
@@ -46,6 +47,9 @@ def result_row(
     sure = [c for c in found if (c.get("syncnet_confidence") or 0) > above_confidence]
     syncnet = _pairs(sure, "syncnet_offset_ms", "dsm_offset_ms")
     against_truth = offset_agreement(*truth) if len(truth[0]) > 1 else {}
+    natural = [c for c in found if c.get("natural_ms") is not None and c["offset_ms"] is not None]
+    whole = np.array([[c["offset_ms"] + c["natural_ms"], c["dsm_offset_ms"]] for c in natural], float).reshape(-1, 2).T
+    against_whole = offset_agreement(*whole) if len(natural) > 1 else {}
     return {
         "task": config.task.name,
         "variant": config.variant,
@@ -62,6 +66,10 @@ def result_row(
         "offset_bias_ms": against_truth.get("bias_ms"),
         "offset_mae_ms": against_truth.get("mae_ms"),
         "offset_within_10ms": against_truth.get("within_10ms"),
+        "offset_r2_whole": against_whole.get("r2"),
+        "offset_r2_whole_centred": against_whole.get("r2_centred"),
+        "offset_bias_whole_ms": against_whole.get("bias_ms"),
+        "offset_mae_whole_ms": against_whole.get("mae_ms"),
         "offset_at_edge": _mean([float(c["at_edge"]) for c in found]),
         "offset_calibration_ms": calibration_ms,
         "model_offset_ms": float(np.mean(model[0] - model[1])) if len(model[0]) else None,

@@ -21,11 +21,12 @@ from slts.reporting.table import FIGURES, MISSING
 from slts.training.run_directory import HARMLESS
 
 OFFSETS = (
-    "offset_r2_truth", "offset_r2_truth_centred", "offset_mae_ms", "offset_bias_ms", "offset_calibration_ms",
+    "offset_r2_truth", "offset_r2_truth_centred", "offset_mae_ms", "offset_bias_ms", "offset_r2_whole",
+    "offset_r2_whole_centred", "offset_mae_whole_ms", "offset_bias_whole_ms", "offset_calibration_ms",
     "model_offset_ms", "offset_r2_frontend", "offset_r2_syncnet", "offset_at_edge",
 )  # fmt: skip
-"""Against the truth; what calibration finds for the bias; the model's own constant; the paper's measures, which need no
-truth; the share of P(k) at +-K."""
+"""Against what was injected, and against that and what was there before; what calibration finds for the bias; the
+model's own constant; the paper's measures, which need no truth; the share of P(k) at +-K."""
 ALIGNED, PLAIN = SCORES[4:], SCORES[:4]
 WORDS = ("k_wer", "w_wer")
 KEPT = ("run", "system", "setting", "model", "seed", "split", "sync", "clips", "failed", "steps", "batch_size")
