@@ -3,6 +3,8 @@
 import html
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 
 import pandas as pd
 
@@ -52,6 +54,8 @@ FIGURES = {
     **{f"{name}_h": Figure(f"{name} hours", 2, "none") for name in ("train", "val", "test")},
 }
 NEVER_RANKED = ("real_voice",)
+IDENTITY = ("corpus", "system", "by", "run", "split", "sync")
+"""Columns that say what a row is."""
 
 
 @dataclass
@@ -59,23 +63,33 @@ class ResultTable:
     """Rows of published results and of ours.
 
     ``frame`` has the columns ``corpus``, ``system``, ``by`` (published or ours) and perhaps ``run``, ``split``,
-    ``model``, ``note``, then the columns named in ``figures``. A missing figure is NaN. ``FIGURE_ci`` is the half-width
-    of an interval, ``FIGURE_low`` and ``FIGURE_high`` are its ends. ``dummy`` marks the Offset-R2 of a predictor of
-    zeros.
+    ``sync``, ``model``, ``note``, then those named in ``figures``; a column of figures that is not there is added. A
+    missing figure is NaN. ``FIGURE_ci`` is the half-width of an interval, ``FIGURE_low`` and ``FIGURE_high`` are its
+    ends. ``dummy`` marks the Offset-R2 of a predictor of zeros.
     """
 
     name: str
+    """tableN for the paper's Table N; also the stem of its files."""
     title: str
     frame: pd.DataFrame
     figures: tuple[str, ...]
     remarks: list[str] = field(default_factory=list)
     ranked: bool = True
 
+    def __post_init__(self):
+        figures = {name: pd.to_numeric(self.frame.get(name, float("nan"))) for name in self.figures}
+        self.frame = self.frame.assign(**figures)
+
+    @property
+    def heading(self) -> str:
+        number = self.name.removeprefix("table")
+        return f"Table {number}: {self.title}" if number.isdigit() else self.title
+
     @property
     def identity(self) -> list[str]:
-        """The columns that say what a row is, those that say something."""
-        names = ("corpus", "system", "by", "run", "split", "model")
-        return [name for name in names if name in self.frame and self.frame[name].notna().any()]
+        """The columns of IDENTITY that say something: not ``sync`` where it is the same everywhere."""
+        said = [name for name in IDENTITY if name in self.frame and self.frame[name].notna().any()]
+        return [name for name in said if name != "sync" or self.frame[name].nunique() > 1]
 
     def ranks(self) -> pd.DataFrame:
         """1 for the best and 2 for the second best figure of a column, else 0, by corpus, split and side.
@@ -84,7 +98,7 @@ class ResultTable:
         """
         frame = self.frame
         ranks = pd.DataFrame(0, frame.index, list(self.figures))
-        keys = [name for name in ("corpus", "by", "split") if name in frame]
+        keys = [name for name in ("corpus", "by", "split", "sync") if name in frame]
         for name in self.figures:
             if not self.ranked or FIGURES[name].better == "none":
                 continue
@@ -101,13 +115,13 @@ class ResultTable:
     def differences(self) -> pd.DataFrame:
         """Ours minus published for every row of ours whose corpus and system are published; else no row."""
         frame, rows = self.frame, []
+        columns = [*(name for name in self.identity if name != "by"), *self.figures]
         for _, ours in frame[(frame["by"] == "ours") & frame[list(self.figures)].notna().any(axis=1)].iterrows():
             theirs = frame[(frame["by"] == "published") & (frame["corpus"] == ours["corpus"])]
             theirs = theirs[theirs["system"] == ours["system"]]
             if len(theirs) == 1:
-                figures = {name: ours[name] - theirs.iloc[0][name] for name in self.figures}
-                rows.append({name: ours[name] for name in self.identity if name != "by"} | figures)
-        return pd.DataFrame(rows)
+                rows.append(ours.to_dict() | {name: ours[name] - theirs.iloc[0][name] for name in self.figures})
+        return pd.DataFrame(rows, columns=columns)
 
     def intervals(self) -> pd.DataFrame:
         """Our figures with their 95 % intervals, as text; no row without one."""
@@ -115,14 +129,19 @@ class ResultTable:
         rows = self.frame[self.frame[[f"{name}_low" for name in known]].notna().any(axis=1)] if known else []
         return pd.DataFrame(
             [
-                {name: row[name] for name in self.identity if name not in ("by", "model")}
+                {name: row[name] for name in self.identity if name != "by"}
                 | {FIGURES[name].title: _interval(row, name) for name in known}
                 for _, row in (rows.iterrows() if known else [])
             ]
         )
 
-    def cells(self, best: Callable[[str], str], second: Callable[[str], str], text: Callable[[str], str]):
-        """Titles and rows of strings; ``best`` and ``second`` emphasise, ``text`` escapes."""
+    def cells(
+        self,
+        text: Callable[[str], str] = str,
+        best: Callable[[str], str] = str,
+        second: Callable[[str], str] = str,
+    ) -> tuple[list[str], list[list[str]]]:
+        """Titles and rows of strings; ``text`` escapes, ``best`` and ``second`` emphasise."""
         titles = [text(name) for name in self.identity] + [text(FIGURES[name].title) for name in self.figures]
         ranks, rows = self.ranks(), []
         for index, row in self.frame.iterrows():
@@ -134,50 +153,72 @@ class ResultTable:
         return titles, rows
 
     def footnotes(self) -> list[str]:
-        """Remarks on the table and notes on its rows."""
-        notes = []
-        if "note" in self.frame:
-            for _, row in self.frame[self.frame["note"].fillna("") != ""].iterrows():
-                named = [row["run"]] if pd.notna(row.get("run")) else [row["corpus"], row["system"]]
-                notes.append(f"{', '.join(name for name in named if pd.notna(name))}: {row['note']}")
+        """Remarks on the table, then what was trained and what is to be noted, each with the rows it holds for."""
+        about: dict[str, list[str]] = {}
+        for column in self.frame.columns.intersection(["model", "note"]):
+            for _, row in self.frame[self.frame[column].notna()].iterrows():
+                named = [row["run"]] if pd.notna(row.get("run")) else [row["system"], row["corpus"]]
+                about.setdefault(row[column], []).append(" on ".join(name for name in named if pd.notna(name)))
+        notes = [f"{', '.join(dict.fromkeys(rows))}: {text}" for text, rows in about.items() if text]
         if self.frame.get("dummy", pd.Series(dtype=object)).fillna(False).any():
             notes.append("†: Offset-R2 of a predictor that always says 0.")
-        return [*self.remarks, *dict.fromkeys(notes)]
+        return [*self.remarks, *notes]
+
+    def grouped(self, titles: list[str], rows: list[list[str]]):
+        """Cells with the corpus as a heading of its rows: titles, how many of them are words, and the groups.
+
+        The heading is None where the rows are corpora.
+        """
+        words = len(self.identity)
+        if "system" not in self.identity:
+            return titles, words, [(None, rows)]
+        groups = [(corpus, [row[1:] for row in group]) for corpus, group in groupby(rows, key=itemgetter(0))]
+        return titles[1:], words - 1, groups
 
     def to_html(self) -> str:
-        titles, rows = self.cells("<b>{}</b>".format, "<u>{}</u>".format, html.escape)
-        head = "".join(f"<th>{title}</th>" for title in titles)
-        body = "\n".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+        titles, words, groups = self.grouped(*self.cells(html.escape, "<b>{}</b>".format, "<u>{}</u>".format))
+        body = []
+        for corpus, rows in groups:
+            if corpus is not None:
+                body.append(f'<tr><th colspan="{len(titles)}" style="text-align: left">{corpus}</th></tr>')
+            body += ["<tr>" + "".join(_aligned("td", row, words)) + "</tr>" for row in rows]
+        lines = "\n".join(body)
         notes = "".join(f"<p><small>{html.escape(note)}</small></p>" for note in self.footnotes())
         return (
-            f"<table>\n<caption>{html.escape(self.title)}</caption>\n<thead><tr>{head}</tr></thead>\n"
-            f"<tbody>\n{body}\n</tbody></table>{notes}"
+            f'<div style="overflow-x: auto">\n<table>\n'
+            f"<caption>{html.escape(self.heading)}</caption>\n"
+            f"<thead><tr>{''.join(_aligned('th', titles, words))}</tr></thead>\n"
+            f"<tbody>\n{lines}\n</tbody></table>\n</div>{notes}"
         )
 
     _repr_html_ = to_html
 
     def to_markdown(self) -> str:
-        titles, rows = self.cells("**{}**".format, "<u>{}</u>".format, markdown)
+        titles, rows = self.cells(markdown, "**{}**".format, "<u>{}</u>".format)
         lines = [titles, ["---"] * len(titles), *rows]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         notes = "".join(f"\n- {markdown(note)}" for note in self.footnotes())
-        return f"**{self.title}**\n\n{table}\n{notes}\n"
+        return f"**{self.heading}**\n\n{table}\n{notes}\n"
 
     def to_latex(self) -> str:
-        """A ``table*`` for the packages booktabs and graphicx."""
-        titles, rows = self.cells(r"\textbf{{{}}}".format, r"\underline{{{}}}".format, latex)
-        columns = "l" * len(self.identity) + "r" * len(self.figures)
-        end = " \\\\\n"
-        starts = self.frame["corpus"].ne(self.frame["corpus"].shift()).tolist()
-        body = ""
-        for place, row in enumerate(rows):
-            body += "\\midrule\n" if place and starts[place] else ""
-            body += " & ".join("--" if cell == MISSING else cell for cell in row) + end
-        notes = "".join(f"\n\\par\\footnotesize {latex(note)}" for note in self.footnotes())
+        """A ``table*`` for the packages booktabs and graphicx, scaled down where it is wider than the page."""
+        emphasis = r"\textbf{{{}}}".format, r"\underline{{{}}}".format
+        titles, words, groups = self.grouped(*self.cells(latex, *emphasis))
+        end, body = " \\\\\n", []
+        for corpus, rows in groups:
+            lines = [" & ".join("--" if cell == MISSING else cell for cell in row) + end for row in rows]
+            if corpus is not None:
+                lines.insert(0, f"\\multicolumn{{{len(titles)}}}{{l}}{{\\textit{{{corpus}}}}}{end}")
+            body.append("".join(lines))
+        body = "\\midrule\n".join(body)
+        notes = "".join(f"\n\\par {latex(note)}" for note in self.footnotes())
         return (
-            f"\\begin{{table*}}\n\\centering\n\\caption{{{latex(self.title)}}}\n\\label{{tab:{self.name}}}\n"
-            f"\\resizebox{{\\textwidth}}{{!}}{{%\n\\begin{{tabular}}{{{columns}}}\n\\toprule\n{' & '.join(titles)}{end}"
-            f"\\midrule\n{body}\\bottomrule\n\\end{{tabular}}}}{notes}\n\\end{{table*}}\n"
+            f"\\begin{{table*}}\n\\centering\\small\n\\caption{{{latex(self.title)}}}\n"
+            f"\\label{{tab:{self.name}}}\n\\par\\smallskip\n"
+            "\\resizebox{\\ifdim\\width>\\textwidth\\textwidth\\else\\width\\fi}{!}{%\n"
+            f"\\begin{{tabular}}{{{'l' * words}{'r' * len(self.figures)}}}\n\\toprule\n{' & '.join(titles)}{end}"
+            f"\\midrule\n{body}\\bottomrule\n\\end{{tabular}}}}\n"
+            f"\\par\\smallskip\\raggedright\\footnotesize{notes}\n\\end{{table*}}\n"
         )
 
     def to_csv(self) -> str:
@@ -192,8 +233,18 @@ def markdown(text: str) -> str:
 def latex(text: str) -> str:
     """Text with LaTeX's special characters escaped."""
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "†": r"\dag{}"}
-    special |= {"±": r"$\pm$", MISSING: "--"} | {character: f"\\{character}" for character in "&%$#_{}"}
+    special |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "±": r"$\pm$", MISSING: "--"}
+    special |= {character: f"\\{character}" for character in "&%$#_{}"}
     return "".join(special.get(character, character) for character in text)
+
+
+def _aligned(tag: str, cells: list[str], words: int) -> list[str]:
+    """Table cells, the first ``words`` of them to the left and the others, figures, to the right.
+
+    Each says it itself: notebooks and wikis bring styles of their own.
+    """
+    sides = ["left"] * words + ["right"] * (len(cells) - words)
+    return [f'<{tag} style="text-align: {side}">{cell}</{tag}>' for side, cell in zip(sides, cells, strict=True)]
 
 
 def _number(row: pd.Series, name: str) -> str:
