@@ -1,7 +1,8 @@
 """Our results beside the published: the paper's tables as Markdown, LaTeX and CSV, and a page with figures and sound.
 
 `results` holds the latest row of every run, split and sync, `table1` ... `table7` and `offsets` the tables,
-`report.html` all of them with the figures and playable clips.
+`report.html` all of them with the figures and playable clips, `evidence.json` the figures with the hashes of config and
+corpus, small enough to be kept for good.
 """
 
 
@@ -10,6 +11,7 @@ def main(config) -> None:
 
     from slts.errors import UserError
     from slts.reporting import paper
+    from slts.reporting.evidence import collect_evidence, write_evidence
     from slts.reporting.figures import offset_histograms, offsets_against_truth
     from slts.reporting.page import report
     from slts.reporting.project import runs_folder
@@ -42,9 +44,11 @@ def main(config) -> None:
         for suffix, text in {"md": table.to_markdown(), "tex": table.to_latex(), "csv": table.to_csv()}.items():
             (out / f"{table.name}.{suffix}").write_text(text, encoding="utf-8")
     (out / "report.html").write_text(page, encoding="utf-8")
+    if results["split"].notna().any():
+        write_evidence(collect_evidence(runs, data), out / "evidence.json")
     _print(everything)
     names = ", ".join(table.name for table in [everything, *tables])
-    print(f"written to {out}: {names}, each as .md, .tex and .csv, and report.html")
+    print(f"written to {out}: {names}, each as .md, .tex and .csv, report.html and evidence.json")
 
 
 def _print(table) -> None:

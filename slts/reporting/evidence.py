@@ -9,13 +9,16 @@ import json
 from collections import defaultdict
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import yaml
+from matplotlib.figure import Figure
 
 from slts import __version__
 from slts.errors import UserError
 from slts.evaluation.results import SCORES
 from slts.reporting.corpora import Corpus
+from slts.reporting.figures import Picture
 from slts.reporting.results import find_corpora, load_results
 from slts.reporting.table import FIGURES, MISSING
 from slts.training.run_directory import HARMLESS
@@ -45,7 +48,7 @@ def collect_evidence(runs: Path, data: Path | None = None) -> dict:
     known = {
         digest: corpus for digest, corpus in find_corpora(runs, data).items() if digest in set(results["corpus_hash"])
     }
-    configs = {path: _flat(yaml.safe_load((path / "config.yaml").read_text())) for path in results["path"].unique()}
+    configs = {path: _config(path) for path in results["path"].unique()}
     settings = {}
     for _, group in results.groupby("system"):
         paths = list(group["path"].unique())
@@ -102,6 +105,26 @@ def seed_table(record: dict) -> pd.DataFrame:
     return frame if (frame["sync"] != "none").any() else frame.drop(columns="sync")
 
 
+def claimed_and_true(records: list[dict]) -> Picture | None:
+    """What R2 (F) claims of each run that finds offsets, and what R2 against the truth is, over the constant by which
+    the offsets are wrong. None where no run has both."""
+    runs = [run for record in records for run in record["runs"]]
+    names = ("offset_bias_ms", "offset_r2_frontend", "offset_r2_truth")
+    shown = [run for run in runs if all(run.get(name) is not None for name in names)]
+    if not shown:
+        return None
+    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    axis = figure.subplots()
+    constants, claimed, true = ([run[name] for run in shown] for name in names)
+    axis.vlines(constants, np.clip(true, -1, 1), claimed, color="lightgrey", zorder=0)
+    axis.scatter(constants, claimed, marker="x", label=FIGURES[names[1]].title)
+    axis.scatter(constants, np.clip(true, -1, 1), s=18, label=f"{FIGURES[names[2]].title}, from -1 up")
+    axis.axvline(0, color="grey", linewidth=0.8)
+    axis.set(xlabel="constant of the offsets found (ms)", ylabel="R2", ylim=(-1.05, 1.05))
+    axis.legend(fontsize=8)
+    return Picture.of(figure, "What R2 (F) claims and what is true")
+
+
 def read_evidence(file: Path) -> dict:
     return json.loads(file.read_text())
 
@@ -117,6 +140,14 @@ def _spread(values: list[float], name: str) -> str:
     scale = 100 if name in WORDS else 1  # a rate in the record, per cent in tables
     spread = f" ± {scale * series.std():.{digits}f}" if len(series) > 1 else ""
     return f"{scale * series.mean():.{digits}f}{spread}"
+
+
+def _config(run: Path) -> dict:
+    """The flat config of a run; empty where it cannot be read."""
+    try:
+        return _flat(yaml.safe_load((run / "config.yaml").read_text()))
+    except (OSError, yaml.YAMLError, AttributeError):
+        return {}
 
 
 def _flat(tree: dict, prefix: str = "") -> dict:

@@ -18,12 +18,13 @@ def test_seeds_of_one_setting_are_one_row(tmp_path):
     config = yaml.safe_load((tmp_path / "later" / "config.yaml").read_text())
     (tmp_path / "later" / "config.yaml").write_text(yaml.safe_dump({**config, "steps": 12}))
     write_run(tmp_path / "unscored", EASY, [])
+    (write_run(tmp_path / "stray", HARD, [result(HARD, variant="no_asm")]) / "config.yaml").unlink()
     write_evidence(collect_evidence(tmp_path), tmp_path / "evidence.json")
     record = read_evidence(tmp_path / "evidence.json")
     assert {facts["name"] for facts in record["corpora"].values()} == {
         "generated, lagged offsets, noise=3.0", "generated, lagged offsets, noise=10.0"
     }  # fmt: skip
-    assert len(record["runs"]) == 5 and record["runs"][0]["offset_r2_syncnet"] is None
+    assert len(record["runs"]) == 6 and record["runs"][0]["offset_r2_syncnet"] is None
     table = seed_table(record).set_index(["corpus", "system"])
     assert "R2 (SN)" not in table
     row = table.loc["generated, lagged offsets, noise=3.0", "SLTS, steps=6"]

@@ -59,7 +59,7 @@ def out(runs, tmp_path_factory):
 
 def test_every_table_in_every_form(out):
     expected = {f"{name}.{suffix}" for name in TABLES for suffix in ("md", "tex", "csv")}
-    assert {file.name for file in out.iterdir()} == expected | {"report.html"}
+    assert {file.name for file in out.iterdir()} == expected | {"report.html", "evidence.json"}
     text = (out / "results.md").read_text()
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len(lines) == 2 + 3 and {line.count(" | ") for line in lines} == {lines[0].count(" | ")}
