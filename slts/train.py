@@ -19,8 +19,8 @@ if __name__ == "__main__":
 def main(config) -> int:
     import torch
 
+    from slts.memory import keep_freed_memory
     from slts.tasks import check_task
-    from slts.training.memory import keep_freed_memory
     from slts.training.processes import end_processes, start_processes
 
     check_task(config)

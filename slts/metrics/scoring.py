@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from slts.memory import keep_freed_memory
 from slts.metrics.alignment import offsets_ms, overlap
 from slts.metrics.cepstral import mcd, mcd_db
 from slts.metrics.excerpt import Excerpt, Undefined, checked_pair
@@ -126,7 +127,12 @@ def _pool(workers: int) -> ProcessPoolExecutor:
     # A fork of a process that runs CUDA or threads may hang; the fork server starts clean and imports only once.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["__main__", __name__])
-    return ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,))
+    return ProcessPoolExecutor(workers, context, _start_worker)
+
+
+def _start_worker() -> None:
+    torch.set_num_threads(1)
+    keep_freed_memory()
 
 
 def _scored_in_pools(pairs: list, workers: int, metrics: tuple[str, ...], score: Callable) -> Iterator[dict]:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from training import CUDA, DEVICE, Step, configure, random_batch
 
-from slts.training.memory import keep_freed_memory
+from slts.memory import keep_freed_memory
 
 SMALL = {"slts": ["experiment=cpu"], "vcagan": ["experiment=vcagan_cpu"]}
 FULL = {"slts": ["model=s", "vocoder=univnet_c16"], "vcagan": ["experiment=vcagan"]}

@@ -7,9 +7,10 @@ MMAP_MAX, TRIM_THRESHOLD, TOP_PAD = -4, -1, -2
 
 
 def keep_freed_memory() -> None:
-    """Tells glibc to reuse large blocks instead of returning them to the system after every step.
+    """Tells glibc to reuse large blocks instead of returning them to the system as soon as they are free.
 
-    Without it each training step faults the same pages in again. Does nothing elsewhere than on Linux with glibc.
+    Without it each training step, and each pair that is scored, faults the same pages in again. Does nothing elsewhere
+    than on Linux with glibc.
     """
     if sys.platform != "linux":
         return
