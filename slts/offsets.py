@@ -5,6 +5,8 @@ and, of SyncNet, distance, and beside it a histogram. The confidence of SLTS is 
 median less the smallest distance, and the paper counts clips above 3 of the published weights.
 `slts offsets action=apply data=DATA run=RUN out=OUT` (or offsets=CSV) writes corrected shards, or videos whose sound is
 moved and nothing encoded again. What was repaired once is left alone. Files that cannot be used are named.
+`slts offsets method=regression data=DATA` measures shards without any network, by ridge regression of the sound on
+single pictures, learned on the shards themselves; its confidence is the share of the sound explained.
 """
 
 from pathlib import Path
@@ -21,7 +23,11 @@ def _check(config) -> None:
     """Refuses keys that contradict each other. Raises UserError."""
     sources = [name for name in ("run", "weights", "offsets") if config[name] is not None]
     allowed = ("run", "weights", "offsets") if config.action == "apply" else ("run", "weights")
-    if len(sources) != 1 or sources[0] not in allowed:
+    if config.method == "regression":
+        if sources or config.calibrate:
+            used = f"{sources[0]}=" if sources else "calibrate=true"
+            raise UserError(f"method=regression learns from data= alone; leave {used} out")
+    elif len(sources) != 1 or sources[0] not in allowed:
         given = ", ".join(f"{name}={config[name]}" for name in sources) or "none of them"
         raise UserError(
             f"action={config.action} needs one of {', '.join(f'{name}=...' for name in allowed)}; got {given}"
@@ -104,7 +110,7 @@ def _offsets_to_apply(config) -> tuple[dict[str, float], str]:
     if config.offsets is None:
         rows, _ = _estimated(config)
         counted = _counted(rows, config.above_confidence)
-        return {row["key"]: row["offset_ms"] for row in counted}, config.run or config.weights
+        return {row["key"]: row["offset_ms"] for row in counted}, config.run or config.weights or config.method
     try:
         return read_offsets(Path(config.offsets), config.above_confidence), config.offsets
     except (OSError, ValueError) as error:
@@ -116,9 +122,12 @@ def _estimated(config) -> tuple[list[dict], float]:
     from slts.data.faces.people import Thresholds
     from slts.evaluation.calibration import calibrate
     from slts.evaluation.offsets import estimate_offsets
+    from slts.evaluation.regression import regression_offsets
     from slts.evaluation.runs import load_run
     from slts.evaluation.syncnet import load_syncnet
 
+    if config.method == "regression":
+        return regression_offsets(Path(config.data), config.batch_size), 10.0
     run = load_syncnet(config.weights) if config.weights else load_run(config.run, config.checkpoint)
     task = run.config.task.name
     if config.method not in (None, task):

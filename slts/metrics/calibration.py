@@ -62,10 +62,10 @@ def offset_constant(
     explained = (cross.transpose(0, 2, 1) * weights).sum((1, 2)) / np.square(sound).sum((1, 2))
     best = int(explained.argmax())
     at_edge = best in (0, len(lags) - 1)
-    return Calibration(10.0 * (lags[best] + _peak(explained, best)), 10.0 * lags, explained, at_edge)
+    return Calibration(10.0 * (lags[best] + peak(explained, best)), 10.0 * lags, explained, at_edge)
 
 
-def _peak(curve: np.ndarray, index: int) -> float:
+def peak(curve: np.ndarray, index: int) -> float:
     """Where a parabola through a maximum and its neighbours peaks, -0.5..0.5 from it."""
     if index in (0, len(curve) - 1):
         return 0.0

@@ -101,9 +101,19 @@ def test_offsets_of_shards_and_figure_5(trained, tiny_corpus, tmp_path):
     assert f"{24 - counted} of 24 clips do not count" in filtered and f"{counted} clips: median" in filtered
 
 
+def test_offsets_without_a_network(tiny_corpus, tmp_path):
+    out = tmp_path / "found.csv"
+    status, said = command("offsets", f"data={tiny_corpus}", f"out={out}", "method=regression")
+    assert status == 0 and "24 clips: median" in said
+    rows = table(out)
+    assert {row["key"] for row in rows} == set(samples(tiny_corpus))
+    assert all(abs(float(row["offset_ms"])) <= 255 and 0 < float(row["confidence"]) < 1 for row in rows)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["offsets", "data={data}", "method=regression"], "learns from data= alone; leave run= out"),
         (["generate", "input={data}", "out=x"], "generates no speech"),
         (["evaluate"], "generates no speech"),
         (["offsets", "data={data}", "method=slts"], "method=slts"),
