@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "metrics"), str(Path(__file__).parents[2])]
-from metric_clips import GRID, decode, speech_like  # noqa: E402
+from metric_clips import GRID, speech_like  # noqa: E402
 
 from slts.metrics.alignment import offsets_ms  # noqa: E402
+from slts.reporting.sensitivity import read_sound  # noqa: E402
 
 REACH = 4800
 """Samples (300 ms) that a window keeps from either end of its recording."""
@@ -45,7 +46,7 @@ def recovered(recordings: list[np.ndarray], shifts: int, on_grid: bool, snr_db: 
 def main(clips: int = 20, shifts: int = 10) -> None:
     files = sorted(GRID.glob("s*/*.mpg"))
     files = files[:: max(1, len(files) // clips)][:clips]
-    recordings = [decode(file) for file in files] or [speech_like(seed) for seed in range(clips)]
+    recordings = [read_sound(file) for file in files] or [speech_like(seed) for seed in range(clips)]
     source = "GRID" if files else "generated"
     print(f"{len(recordings)} {source} clips, {shifts} shifts of up to +-300 ms each\n")
     print(f"{'':<26}{'frontend':>26}{'refined':>26}")

@@ -21,10 +21,12 @@ import python_speech_features
 import torch
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "metrics"), str(Path(__file__).parents[2])]
-from metric_clips import GRID, decode, speech_like  # noqa: E402
+from metric_clips import GRID, speech_like  # noqa: E402
 
 from slts.audio.mel import log_mel  # noqa: E402
+from slts.memory import keep_freed_memory  # noqa: E402
 from slts.metrics.scoring import USUAL, score_pair, score_pairs  # noqa: E402
+from slts.reporting.sensitivity import read_sound  # noqa: E402
 
 SETS = {
     "aligned, without PESQ": ("a_stoi", "a_estoi", "a_mcd", "frontend_offset_ms"),
@@ -39,7 +41,7 @@ TOLERANCE = {"stoi": 1e-9, "_mcd": 1e-10, "mcd": 1e-10}
 
 def make_pairs(count: int) -> list[tuple[np.ndarray, np.ndarray]]:
     files = sorted((GRID / "s1").glob("*.mpg"))[:count]
-    clips = [decode(file) for file in files] if files else [speech_like(seed) for seed in range(min(count, 10))]
+    clips = [read_sound(file) for file in files] if files else [speech_like(seed) for seed in range(min(count, 10))]
     pairs = []
     for index in range(count):
         rng = np.random.RandomState(index)
@@ -109,6 +111,7 @@ def main(count: int) -> None:
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})
     torch.set_num_threads(1)
+    keep_freed_memory()  # as slts score does
     pairs = make_pairs(count)
     source = "GRID s1" if (GRID / "s1").exists() else "generated"
     print(f"{count} pairs of {len(pairs[0][0]) / 16000:.2f} s ({source}), one process, one core\n")

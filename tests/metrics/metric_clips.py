@@ -4,7 +4,6 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-import av
 import numpy as np
 
 GRID = Path(os.environ.get("SLTS_GRID", Path(__file__).parents[3] / "shared" / "grid"))
@@ -38,34 +37,3 @@ def _speech_like(seed: int, seconds: float, noise: float) -> np.ndarray:
     hiss = np.diff(rng.standard_normal(count + 1)) * np.clip(glide(-1, 1), 0, None)
     audio = (voiced + 0.3 * hiss) * np.clip(glide(-0.4, 1), 0, None) + noise * rng.standard_normal(count)
     return (0.5 * audio / np.abs(audio).max()).astype(np.float32)
-
-
-def delayed(audio: np.ndarray, samples: int) -> np.ndarray:
-    """Audio that comes later by so many samples, zeros in front, same length."""
-    return np.concatenate([np.zeros(samples, audio.dtype), audio[: len(audio) - samples]])
-
-
-def decode(file: Path) -> np.ndarray:
-    """What ``ffmpeg -ac 1 -ar 16000`` of ffmpeg 5.1 makes of a GRID clip: (N,) float32.
-
-    The paper's third decimal of MCD depends on rounding: mixing and resampling must both run in 16 bits.
-    """
-    graph = av.filter.Graph()
-    chunks = []
-    with av.open(str(file)) as container:
-        stream = container.streams.audio[0]
-        nodes = [
-            graph.add_abuffer(template=stream),
-            graph.add("aresample", "16000:internal_sample_fmt=s16p"),
-            graph.add("aformat", "sample_fmts=s16:sample_rates=16000:channel_layouts=mono"),
-            graph.add("abuffersink"),
-        ]
-        graph.link_nodes(*nodes).configure()
-        for frame in [*container.decode(stream), None]:
-            graph.push(frame)
-            while True:
-                try:
-                    chunks.append(graph.pull().to_ndarray()[0])
-                except (av.BlockingIOError, av.EOFError):
-                    break
-    return (np.concatenate(chunks) / 32768).astype(np.float32)

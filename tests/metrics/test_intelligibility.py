@@ -5,10 +5,11 @@ import pystoi
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from metric_clips import delayed, speech_like
+from metric_clips import speech_like
 
 from slts.metrics import Undefined
 from slts.metrics.intelligibility import estoi, stoi, stoi_estoi
+from slts.reporting.sensitivity import delayed
 
 
 @settings(max_examples=12, deadline=None)

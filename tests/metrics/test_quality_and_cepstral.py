@@ -4,12 +4,13 @@ import pytest
 import python_speech_features
 import soxr
 import torch
-from metric_clips import delayed, speech_like
+from metric_clips import speech_like
 
 from slts.audio.mel import BANDS, log_mel
 from slts.metrics import Undefined, mcd, mcd_db, pesq
 from slts.metrics.cepstral import mfcc
 from slts.metrics.quality import utterances
+from slts.reporting.sensitivity import delayed
 
 
 def test_pesq_modes_are_the_packages():

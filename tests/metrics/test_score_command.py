@@ -9,10 +9,11 @@ import pytest
 import soundfile
 import soxr
 from conftest import slts
-from metric_clips import delayed, speech_like
+from metric_clips import speech_like
 
 from slts.config import compose
 from slts.errors import UserError
+from slts.reporting.sensitivity import delayed
 from slts.score import main, read_audio
 
 

@@ -4,7 +4,7 @@ from functools import partial
 import numpy as np
 import pystoi
 import pytest
-from metric_clips import delayed, speech_like
+from metric_clips import speech_like
 
 from slts.metrics import (
     METRICS,
@@ -22,6 +22,7 @@ from slts.metrics import (
     summarise,
 )
 from slts.metrics.scoring import USUAL
+from slts.reporting.sensitivity import delayed
 
 
 def load(seed: int, samples: int) -> tuple[np.ndarray, np.ndarray]:

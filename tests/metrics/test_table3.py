@@ -1,9 +1,10 @@
 """Table 3 of the SLTS paper: a clip against copies of itself delayed by 0, 4, 8 and 12 ms."""
 
 import pytest
-from metric_clips import GRID, decode, delayed, speech_like
+from metric_clips import GRID, speech_like
 
 from slts.metrics.scoring import score_pair
+from slts.reporting.sensitivity import delayed, read_sound
 
 CLIP = GRID / "table3" / "bbaf2n.mpg"
 NAMES = ("stoi", "estoi", "mcd")
@@ -19,7 +20,7 @@ STORED = {
 
 @pytest.mark.skipif(not CLIP.exists(), reason="needs the real GRID clip bbaf2n")
 def test_published_digits_on_the_real_clip():
-    audio = decode(CLIP)
+    audio = read_sound(CLIP)
     assert audio.shape == (47648,)
     for ms, digits in PUBLISHED.items():
         row = score_pair(audio, delayed(audio, 16 * ms), metrics=NAMES)
