@@ -1,6 +1,8 @@
 """Every launch file is what accelerate and bash read, and the SLURM script requeues what it stopped."""
 
 import os
+import random
+import shutil
 import signal
 import stat
 import subprocess
@@ -54,6 +56,30 @@ def test_zero(stage):
     assert args.use_deepspeed and args.zero_stage == stage and args.num_processes == 4
     assert (args.offload_optimizer_device, args.offload_param_device) == ("none", "none")
     assert args.gradient_accumulation_steps == 1
+
+
+PROCESSES = {"ddp": 2, "zero1": 2, "zero2": 2, "multi_node": 2}
+SMALL = "experiment=cpu dry_run=true tracking=none model.image_size=32 model.width=32 model.layers=1"
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_dry_run(name, tiny_corpus, tmp_path):
+    if name.startswith("zero") and not (shutil.which("g++") and shutil.which("ninja")):
+        pytest.skip("DeepSpeed on a CPU needs g++ and ninja")
+    count = PROCESSES.get(name)
+    port = str(random.randrange(20000, 60000))
+    command = ["accelerate", "launch", "--config_file", FILES[name], "--main_process_port", port]
+    command += ["--num_processes", str(count)] if count else []
+    if name == "multi_node":
+        command += "--num_machines 1 --machine_rank 0 --main_process_ip 127.0.0.1 --rdzv_backend c10d".split()
+    keys = [*SMALL.split(), f"data={tiny_corpus}", f"runs={tmp_path}", "name=dry"]
+    where = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*command, "slts/train.py", *keys], cwd=ROOT, env=where, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    ranks = count or launched_as(FILES[name]).num_processes
+    assert f"{ranks} process(es) on cpu" in done.stdout and "memory of each process" in done.stdout
+    assert "begins at step 0 of 3000" in done.stdout
+    assert not (tmp_path / "dry").exists()
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
