@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import torch
-from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
 from accelerate.utils import broadcast_object_list
 from torch import nn
 
@@ -33,9 +33,10 @@ def start_processes(batch_size: int, precision: str, watchdog_minutes: float) ->
         zero.check_installed()
         if cpu:
             group["backend"] = "gloo"  # else every rank believes it is alone
-    accelerator = Accelerator(
-        cpu=cpu and not zero.requested(), mixed_precision="no", kwargs_handlers=[InitProcessGroupKwargs(**group)]
-    )
+    # Running statistics are shared where they matter, before validation and saving (Trainer._share_statistics).
+    ddp = DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)
+    handlers = [InitProcessGroupKwargs(**group), ddp]
+    accelerator = Accelerator(cpu=cpu and not zero.requested(), mixed_precision="no", kwargs_handlers=handlers)
     on_main_process(accelerator, lambda: _check(accelerator, batch_size))
     return accelerator
 
