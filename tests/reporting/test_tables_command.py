@@ -1,6 +1,10 @@
 """`slts tables` as a user calls it: every file, a page that needs nothing beside it."""
 
 import base64
+import csv
+import html
+import re
+from functools import reduce
 from html.parser import HTMLParser
 
 import pytest
@@ -9,6 +13,7 @@ from run_folders import corpus_json, result, write_clips, write_run
 
 from slts.reporting.figures import offset_histograms, offsets_against_truth, reconstructions, speaker_of
 from slts.reporting.results import find_corpora, load_results
+from slts.reporting.table import FIGURES, MISSING
 
 CORPUS = corpus_json(profile="lagged")
 TABLES = ("results", "table1", "table2", "table3", "table4", "table5", "table6", "table7", "offsets")
@@ -43,7 +48,7 @@ class Page(HTMLParser):
 def runs(tmp_path_factory):
     runs = tmp_path_factory.mktemp("runs")
     for name in ("a", "b<i>"):
-        row = result(CORPUS)
+        row = result(CORPUS, model_offset_ms=1.0)
         write_run(runs / name, CORPUS, [row])
         write_clips(runs / name, row, [0, 10, 20, 30], [5, 15, 20, 35], [0, 10, 20, 30])
     write_run(runs / "waiting", CORPUS, [])
@@ -84,6 +89,51 @@ def test_the_page_is_whole_and_needs_nothing_beside_it(out):
 def test_the_number_of_clips_is_capped(runs, tmp_path):
     slts("tables", f"runs={runs}", f"out={tmp_path}", "sounds=1", SLTS_GRID="nowhere")
     assert len(Page((tmp_path / "report.html").read_text()).sources["audio"]) == 2
+
+
+def in_markdown(text: str) -> list[list[str]]:
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    return [[re.sub(r"\*\*|</?u>", "", cell) for cell in row] for row in rows[2:]]
+
+
+def in_latex(text: str) -> list[list[str]]:
+    body = text.partition("\\midrule")[2].partition("\\bottomrule")[0]
+    rows = [line.removesuffix(r" \\").split(" & ") for line in body.splitlines() if " & " in line]
+    cells = [[re.sub(r"\\(textbf|underline)\{(.*)\}", r"\2", cell) for cell in row] for row in rows]
+    marks = {r"\dag{}": "†", r"$\pm$": "±", "--": MISSING}
+    return [[reduce(lambda text, mark: text.replace(mark, marks[mark]), marks, cell) for cell in row] for row in cells]
+
+
+def in_html(text: str, heading: str) -> list[list[str]]:
+    body = text.partition(f"<caption>{html.escape(heading)}</caption>")[2].partition("</table>")[0]
+    rows = [re.findall("<td.*?>(.*?)</td>", line) for line in body.splitlines() if "<td" in line]
+    return [[re.sub("</?[bu]>", "", cell) for cell in row] for row in rows]
+
+
+def in_csv(file, figures: list[str]) -> list[list[str]]:
+    def cell(row, name):
+        dummy = "†" if name.startswith("offset_r2") and row.get("dummy") == "True" else ""
+        interval = f" ± {float(row[f'{name}_ci']):.3f}" if row.get(f"{name}_ci") else ""
+        return f"{float(row[name]):.{FIGURES[name].digits}f}{interval}{dummy}" if row[name] else MISSING
+
+    with file.open() as stream:
+        return [[cell(row, name) for name in figures] for row in csv.DictReader(stream)]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_form_of_a_table_has_the_same_figures(out, name):
+    text = (out / f"{name}.md").read_text()
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    names = {FIGURES[name].title: name for name in FIGURES}
+    figures = [names[title] for title in lines[0].strip("| ").split(" | ") if title in names]
+    count = len(figures)
+    expected = in_csv(out / f"{name}.csv", figures)
+    assert len(expected) > 1 and (name in ("table1", "table3") or any(MISSING in row for row in expected))
+    assert [row[-count:] for row in in_markdown(text)] == expected
+    assert [row[-count:] for row in in_latex((out / f"{name}.tex").read_text())] == expected
+    if name != "results":
+        page = (out / "report.html").read_text()
+        assert [row[-count:] for row in in_html(page, text.splitlines()[0].strip("*"))] == expected
 
 
 @pytest.mark.parametrize(
