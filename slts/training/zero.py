@@ -93,6 +93,7 @@ class Zero:
         """As DataParallel.state, gathered: every rank must call it, and every rank gets all of it."""
         from deepspeed.utils import safe_get_full_optimizer_state
 
+        self._tie()
         state: dict[str, Tensor] = {}
         kept = self.partitioned.optimizer.state
         for index, parameter in enumerate(self.parameters):
@@ -114,8 +115,13 @@ class Zero:
             step = next(s["step"] for s, at in zip(state, self.group_of, strict=True) if s and at == number)
             parts = {key: torch.zeros_like(flat) for key in STATE[1:]}
             self.partitioned.optimizer.state[flat] = {"step": step.to(flat.device), **parts}
-        # DeepSpeed ties its parameters to the optimiser's state after the first step; here it is there before.
-        self.partitioned._lazy_init_hp_params_optimizer_state()
+        self._tie()
         for parameter, slot in zip(self.parameters, state, strict=True):
             for key in STATE[1:] if slot else ():  # a parameter that never had a gradient has no state without ZeRO
                 safe_set_full_optimizer_state(parameter, slot[key].to(parameter.device), key)
+
+    def _tie(self) -> None:
+        # DeepSpeed ties parameters to the optimiser's state once, after the first group's first step: too late for a
+        # state that was loaded, too early for the discriminators, which are the second group.
+        self.partitioned._hp_optimizer_states_linked = False
+        self.partitioned._lazy_init_hp_params_optimizer_state()

@@ -126,8 +126,9 @@ def test_no_rank_leaves_the_group_while_ddp_holds_it(story):
 @pytest.mark.skipif(
     not (shutil.which("g++") and shutil.which("ninja")), reason="DeepSpeed on a CPU needs g++ and ninja"
 )
-def test_zero_gives_the_losses_of_ddp_and_resumes(tiny_corpus):
+def test_zero_gives_the_losses_of_ddp_and_resumes_with_discriminators(tiny_corpus):
     script = Path(kill_resume.__file__).with_name("zero.py")
-    command = [sys.executable, script, "--steps", "4", "--modes", "ddp", "zero2", "--data", tiny_corpus]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    command = [sys.executable, script, "--steps", "2", "--data", tiny_corpus, "--modes", "ddp", "zero2", "--"]
+    critic = ["variant=with_discriminators", "vocoder=univnet_c16", "batch_size=2"]
+    done = subprocess.run([*command, *critic], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
