@@ -114,7 +114,7 @@ def _hash(folder: Path) -> str | None:
 
 
 def _latest(file: Path) -> tuple[list[dict], list[str]]:
-    """The last row of each split, sync and corpus, and which lines are none."""
+    """The last row of each split, sync and corpus, and what is said of lines that are none."""
     latest, broken = {}, []
     lines = file.read_text(errors="replace").splitlines() if file.is_file() else []
     for number, line in enumerate(lines, 1):
@@ -129,6 +129,8 @@ def _latest(file: Path) -> tuple[list[dict], list[str]]:
         else:
             row.setdefault("sync", "none")
             latest[row["split"], row["sync"], str(row.get("corpus_hash"))] = row
+    if len(broken) > 2:
+        broken = [broken[0], f"{len(broken) - 1} more lines that are none"]
     return list(latest.values()), broken
 
 

@@ -28,7 +28,7 @@ def test_latest_row_of_each_split_and_sync(tmp_path):
 def test_what_is_wrong_with_a_run_is_said(tmp_path):
     old = result(CORPUS, version="0.0.1")
     del old["w_wer"]
-    write_run(tmp_path / "broken", CORPUS, ["{", result(CORPUS)])
+    write_run(tmp_path / "broken", CORPUS, ["{", result(CORPUS), "1", "[]", "{}"])
     write_run(tmp_path / "nothing", CORPUS, [], variant="no_asm")
     write_run(tmp_path / "odd", CORPUS, [result(CORPUS, stoi="high", mcd=None, failed=2, split="val")])
     write_run(tmp_path / "old", CORPUS, [old | {"split": "train"}])
@@ -45,7 +45,7 @@ def test_what_is_wrong_with_a_run_is_said(tmp_path):
     found = load_results(tmp_path).set_index("run")
     assert found["note"].to_dict() == {
         "begun": f"config.yaml of another version; not evaluated yet: slts evaluate run={tmp_path.name}/begun",
-        "broken": "results.jsonl line 1: not a result row",
+        "broken": "results.jsonl line 1: not a result row; 3 more lines that are none",
         "nothing": f"not evaluated yet: slts evaluate run={tmp_path.name}/nothing",
         "odd": "stoi is not a number; 2 clips without some figure",
         "old": "row without w_wer; written by version 0.0.1",
