@@ -5,7 +5,15 @@ import yaml
 from run_folders import corpus_json, result, write_run
 
 from slts.errors import UserError
-from slts.reporting.evidence import collect_evidence, read_evidence, seed_table, told_apart, write_evidence
+from slts.reporting.evidence import (
+    claimed_and_true,
+    collect_evidence,
+    read_evidence,
+    seed_table,
+    told_apart,
+    two_estimates,
+    write_evidence,
+)
 
 EASY, HARD = (corpus_json(profile="lagged", noise=noise) for noise in (3.0, 10.0))
 
@@ -42,3 +50,12 @@ def test_runs_that_nobody_scored_are_no_evidence(tmp_path):
     write_run(tmp_path / "unscored", EASY, [])
     with pytest.raises(UserError, match="holds no scored run"):
         collect_evidence(tmp_path)
+
+
+def test_pictures_are_drawn_where_there_is_something_to_draw(tmp_path):
+    write_run(tmp_path / "a", EASY, [result(EASY, offset_bias_ms=-30.0, offset_r2_truth=-7.0)])
+    record = collect_evidence(tmp_path)
+    assert claimed_and_true([record]).data.startswith(b"\x89PNG")
+    assert claimed_and_true([record | {"runs": []}]) is None
+    (tmp_path / "both.csv").write_text("key,reference_ms,predicted_ms\na,1,2\nb,-70,-80\nc,20,10\n")
+    assert two_estimates(tmp_path / "both.csv").data.startswith(b"\x89PNG")
