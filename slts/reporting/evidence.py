@@ -34,6 +34,8 @@ ALIGNED, PLAIN = SCORES[4:], SCORES[:4]
 WORDS = ("k_wer", "w_wer")
 KEPT = ("run", "system", "setting", "model", "seed", "split", "sync", "clips", "failed", "steps", "batch_size")
 DIGITS = 5
+OUTLIER = 60.0
+"""Milliseconds beyond which a clip is named in the picture of two estimates."""
 
 
 def collect_evidence(runs: Path, data: Path | None = None) -> dict:
@@ -125,6 +127,23 @@ def claimed_and_true(records: list[dict]) -> Picture | None:
     return Picture.of(figure, "What R2 (F) claims and what is true")
 
 
+def two_estimates(file: Path) -> Picture:
+    """Two systems' offsets of the same clips against each other, from a CSV that slts score offsets= leaves (columns
+    key, reference_ms, predicted_ms); clips that both put beyond ``OUTLIER`` are named."""
+    clips = pd.read_csv(file)
+    x, y = clips["reference_ms"], clips["predicted_ms"]
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axis = figure.subplots()
+    axis.scatter(x, y, s=8, alpha=0.4)
+    for _, clip in clips[np.minimum(x.abs(), y.abs()) > OUTLIER].iterrows():
+        axis.annotate(clip["key"], (clip["reference_ms"], clip["predicted_ms"]), fontsize=6)
+    ends = [min(x.min(), y.min()), max(x.max(), y.max())]
+    axis.plot(ends, ends, color="grey", linewidth=0.8)
+    axis.set(xlabel="reference (ms), video late > 0", ylabel="predicted (ms)")
+    axis.set_title(f"{len(clips)} clips, r = {x.corr(y):.2f}, rank r = {x.corr(y, method='spearman'):.2f}", fontsize=9)
+    return Picture.of(figure, f"Two estimates of the same offsets: {file.stem}")
+
+
 def read_evidence(file: Path) -> dict:
     return json.loads(file.read_text())
 
@@ -146,7 +165,7 @@ def _config(run: Path) -> dict:
     """The flat config of a run; empty where it cannot be read."""
     try:
         return _flat(yaml.safe_load((run / "config.yaml").read_text()))
-    except (OSError, yaml.YAMLError, AttributeError):
+    except (OSError, ValueError, yaml.YAMLError, AttributeError):
         return {}
 
 
