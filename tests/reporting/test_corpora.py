@@ -22,6 +22,10 @@ WHOLE = (3600, 200, 200)
         (corpus_json("grid", [f"s{i}" for i in range(33)], (30000, 1000, 1000)), "GRID 33 speakers"),
         (corpus_json("tcd_timit", ["a", "b", "c"], (1017, 57, 57)), "TCD-TIMIT-LS"),
         (corpus_json("lip2wav", ["chem"], (5000, 100, 100)), "Lip2Wav-chem"),
+        (
+            corpus_json("lip2wav", ["chem"], (5000, 100, 100)) | {"rejected": {"missing": 3}},
+            "Lip2Wav chem (5200 clips)",
+        ),
         (corpus_json("synthetic", profile="lagged"), "generated, lagged offsets"),
         (corpus_json("synthetic", GRID_4S, WHOLE, profile="none"), "generated, none offsets"),
         (corpus_json("folder", GRID_4S, WHOLE), "own videos s1 s2 s29 s4"),
