@@ -121,14 +121,17 @@ def pattern(table: ResultTable, against: str = "SLTS_no_ASM") -> pd.DataFrame:
                     rows.append({"corpus": corpus, "system": row["system"], "by": by, "run": row["run"]} | change)
     moved = pd.DataFrame(rows, columns=["corpus", "system", "by", "run", *names])
     for _, theirs in moved[(moved["by"] == "published") & (moved["system"] == "SLTS")].iterrows():
-        agreement = []
-        for _, ours in moved.iterrows():
-            both = [name for name in names if pd.notna(ours[name] * theirs[name]) and ours[name] * theirs[name]]
-            unlike = [name for name in both if ours[name] * theirs[name] < 0]
-            text = f"{len(both) - len(unlike)} of {len(both)}" + (f", not {', '.join(unlike)}" if unlike else "")
-            agreement.append(text if ours["by"] == "ours" else "")
-        moved[f"as {theirs['corpus']}"] = agreement
+        moved[f"as {theirs['corpus']}"] = [
+            _agreement(ours[names] * theirs[names]) if ours["by"] == "ours" else "" for _, ours in moved.iterrows()
+        ]
     return moved
+
+
+def _agreement(products: pd.Series) -> str:
+    """How many of the products of two changes are above zero, and which are below."""
+    both = products[products.notna() & (products != 0)]
+    unlike = list(both.index[both < 0])
+    return f"{len(both) - len(unlike)} of {len(both)}" + (f", not {', '.join(unlike)}" if unlike else "")
 
 
 def _ours(results: pd.DataFrame, sync: str) -> pd.DataFrame:
