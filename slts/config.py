@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -182,7 +183,20 @@ def _explain(verb: str, overrides: list[str], error: Exception) -> str:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]}?" if near else f"slts {verb} --help lists the keys"
             return f"{override}: slts {verb} has no key '{name}' here; {hint}"
+        if not _readable(override):
+            return (  # without the value, which may hold a password
+                f"{name}: quote a value that holds = , or braces within the shell's quotes: {name}='\"VALUE\"',"
+                f' or of a list each item: {name}=\'["KEY=VALUE","KEY=VALUE"]\''
+            )
     return f"{message}; slts {verb} --help lists the keys"
+
+
+def _readable(override: str) -> bool:
+    """Whether Hydra reads ``key=value`` as one value."""
+    try:
+        return not OverridesParser.create().parse_override(override).is_sweep_override()
+    except HydraException:
+        return False
 
 
 def _all_names(verb: str) -> list[str]:

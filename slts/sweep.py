@@ -9,6 +9,7 @@ SIGUSR1, the same command continues.
 """
 
 import re
+import shutil
 from pathlib import Path
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
@@ -48,8 +49,8 @@ def main(config) -> int:
     from slts.sweeping.worker import Worker
 
     study = read_study(config.study, list(config.overrides), config.trials)
-    if config.launch and config.launch.endswith((".yaml", ".yml")) and not Path(config.launch).is_file():
-        raise UserError(f"launch={config.launch} is not there; the files of launch/accelerate are meant")
+    if config.launch and not (Path(config.launch).is_file() or shutil.which(config.launch)):
+        raise UserError(f"launch={config.launch} is not there; give a .yaml of launch/accelerate, or a program")
     common = [override("runs", str(runs))]
     if config.data:
         common.append(override("data", config.data))

@@ -82,6 +82,8 @@ def test_the_command_line_wins_over_variant_and_experiment():
         ("+extra=1", "neither added"),
         ("steps", "not of the form key=value"),
         ("augment.flip=2", "must be 0..1"),
+        ("data=pipe:cat {name}", "data: quote a value"),
+        ("runs=a,b", "runs: quote a value"),
     ],
 )
 def test_a_bad_override_is_refused_with_the_way_out(override, words):

@@ -106,3 +106,10 @@ def test_another_study_of_the_same_name(tmp_path, tiny_corpus):
     )
     assert done.returncode == 2
     assert "holds a study 'own' that differs in space, objectives, the overrides, the corpus; give name=" in done.stderr
+
+
+def test_a_launch_that_is_not_there(tmp_path, tiny_corpus):
+    keys = [f"study={written(tmp_path)}", f"data={tiny_corpus}", f"runs={tmp_path}", "launch=/bin/nosuch"]
+    done = slts("sweep", *keys, check=False)
+    assert done.returncode == 2 and "launch=/bin/nosuch is not there; give a .yaml" in done.stderr
+    assert not (tmp_path / "sweeps.db").exists()

@@ -140,7 +140,7 @@ def test_a_trial_that_kills_its_workers_is_given_up(sweep):
 @pytest.fixture
 def postgresql():
     """URL of a server of Debian's PostgreSQL that lives as long as the test."""
-    pytest.importorskip("psycopg")
+    pytest.importorskip("psycopg", reason="no driver of PostgreSQL; pip install 'slts[sweep]'")
     binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     found = shutil.which("pg_ctl") or (binaries and str(binaries[-1] / "pg_ctl"))
     if not found:
