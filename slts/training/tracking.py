@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -152,16 +153,20 @@ def publish_scores(config: DictConfig, run: RunDirectory) -> None:
         published.summary.update({f"{place}/{name}": value for name, value in numbers.items()})
     for pattern in ("config.yaml", "corpus.json", "results.jsonl", "clips-*.csv", "samples/[tv]*/*"):
         for file in sorted(run.path.glob(pattern)):
-            published.save(str(file), base_path=str(run.path.parent), policy="end", glob=False)
+            # A copy, not W&B's link: a run's folder may move before it is synced.
+            copy = Path(published.dir, run.path.name, file.relative_to(run.path))
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, copy)
+            published.save(str(copy), base_path=published.dir, policy="end", glob=False)
     published.finish()
 
 
 def _start(config: DictConfig, run: RunDirectory, tracking_id: str | None, job_type: str):
     """A run of W&B, grouped by study (else corpus) and job type, which is the ablation where a run is trained.
 
-    Offline, the segments that earlier processes left go to ``wandb/replaced``: the new one holds all they hold, and
-    whatever is synced from ``wandb`` is the whole run. It carries no resume flag, so that it replaces on the server
-    what was synced of the run before; online runs carry it and are continued there.
+    Offline, the segments that earlier processes left go to ``wandb/replaced``, those of scores go for good: the new one
+    holds all they hold, and whatever is synced from ``wandb`` is the whole run. It carries no resume flag, so that it
+    replaces on the server what was synced of the run before; online runs carry it and are continued there.
     """
     import wandb
 
@@ -169,7 +174,10 @@ def _start(config: DictConfig, run: RunDirectory, tracking_id: str | None, job_t
     offline, corpus = config.tracking.mode == "offline", run.corpus()["name"]
     if offline:
         for segment in folder.glob("offline-run-*"):
-            if segment.name.endswith(f"-{SCORES}") == (job_type == SCORES):
+            scores = segment.name.endswith(f"-{SCORES}")
+            if scores and job_type == SCORES:
+                shutil.rmtree(segment)
+            elif not scores and job_type != SCORES:
                 (folder / "replaced").mkdir(exist_ok=True)
                 segment.rename(folder / "replaced" / segment.name)
     return wandb.init(

@@ -129,8 +129,8 @@ def test_evaluation_of_a_run_without_asm_leaves_offsets_null(tiny_corpus, tmp_pa
     refused = slts("offsets", f"run={tmp_path}/plain", f"data={tiny_corpus}", check=False)
     assert refused.returncode == 2 and "estimates no offsets" in refused.stderr
     table = slts("tables", f"runs={tmp_path}", f"out={tmp_path}/tables")
-    assert "no_asm" in table.stdout
-    assert "no_asm" in (tmp_path / "tables" / "results.md").read_text()
+    assert "SLTS_no_ASM" in table.stdout
+    assert "SLTS_no_ASM" in (tmp_path / "tables" / "results.md").read_text()
 
 
 def test_a_jointly_trained_vocoder_trains_resumes_and_speaks(tiny_corpus, tmp_path):
