@@ -5,12 +5,13 @@ Frames are those of ``slts.audio.mel``: frame j is centred on sample 160 j. The 
 """
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from slts.audio import SAMPLE_RATE
-from slts.audio.mel import FLOOR, HOP, log_bands, magnitude
+from slts.audio.mel import FLOOR, HOP, log_bands, magnitude, slaney_filters
 
 PEAK = 0.9
 MOST_GAIN = 20.0
@@ -63,6 +64,22 @@ def scale(log_mel: Tensor) -> Tensor:
 def unscale(mel: Tensor) -> Tensor:
     """[-1, 1] to natural-log mel."""
     return (mel + 1) * ((LOUDEST - QUIETEST) / 2) + QUIETEST
+
+
+def spread(mel: Tensor) -> Tensor:
+    """Mel (B, T, 80) in [-1, 1] -> magnitude (B, T, 321) without harmonics: each bin is a mean of the bands that hear
+    it; a bin outside the mel's band is as the nearest one inside."""
+    with torch.autocast(mel.device.type, enabled=False):
+        return unscale(mel.float()).exp() @ _spreading(mel.device)
+
+
+@lru_cache(maxsize=8)
+def _spreading(device: torch.device) -> Tensor:
+    with torch.inference_mode(False):  # cached tensors must serve training too
+        filters = slaney_filters(low=LOW, high=HIGH)
+        heard = filters.sum(0).nonzero().squeeze(1)
+        nearest = torch.arange(filters.shape[1]).clamp(heard[0], heard[-1])
+        return (filters / (filters.sum(1) @ filters).clamp_min(1e-12))[:, nearest].to(device)
 
 
 def _filtered(audio: Tensor, response) -> Tensor:

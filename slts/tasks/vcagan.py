@@ -69,7 +69,7 @@ class VcaGanTask(nn.Module):
         self.visual_front = VisualFront(model.channels, model.frame_width, tuple(model.frame_blocks), model.dropout)
         features, width = self.visual_front.output_width, model.generator_width
         self.generator = Generator(features, width)
-        self.postnet = LinearPostnet(BANDS, model.postnet_width)
+        self.postnet = LinearPostnet(model.postnet_width)
         self.critic = nn.ModuleDict(
             {
                 "discriminators": ConditionalDiscriminators(features, model.critic_width),

@@ -4,9 +4,22 @@ import numpy as np
 import torch
 from scipy import signal
 
-from slts.audio.emphasised import LOUDEST, MOST_GAIN, PEAK, de_emphasise, high_pass, prepare, scale, spectra, unscale
+from slts.audio.emphasised import (
+    HIGH,
+    LOUDEST,
+    LOW,
+    MOST_GAIN,
+    PEAK,
+    de_emphasise,
+    high_pass,
+    prepare,
+    scale,
+    spectra,
+    spread,
+    unscale,
+)
 from slts.audio.griffin_lim import griffin_lim_linear
-from slts.audio.mel import log_mel
+from slts.audio.mel import log_bands, log_mel
 from slts.audio.stoi import short_time_intelligibility
 
 
@@ -58,6 +71,20 @@ def test_scaling_goes_back():
     log = torch.linspace(-11.5, LOUDEST, 50)
     torch.testing.assert_close(unscale(scale(log)), log)
     assert scale(torch.tensor(-20.0)) == -1 and scale(torch.tensor(9.0)) == 1
+
+
+def test_a_spread_mel_has_the_level_of_each_band_and_no_hole_outside():
+    """Of a spectrum that is flat in every band's neighbourhood nothing is lost."""
+    levels = torch.linspace(-6, 0, 50)[None, :, None]
+    flat = levels.exp().expand(-1, -1, 321)
+    mel = scale(log_bands(flat.mT, LOW, HIGH))
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(spread(mel), flat, rtol=1e-4, atol=1e-6)
+    _, linear = spectra(noise(1.6))
+    smooth = spread(scale(log_bands(linear.mT, LOW, HIGH)))
+    assert (smooth > 0).all()
+    inside = slice(10, 280)
+    torch.testing.assert_close(smooth.mean(1)[:, inside], linear.mean(1)[:, inside], rtol=0.3, atol=1e-3)
 
 
 def test_a_click_stays_in_its_frame():

@@ -2,6 +2,7 @@
 
 import torch
 
+from slts.audio.emphasised import spread
 from slts.models.vcagan.context_attention import ContextAttention
 from slts.models.vcagan.discriminators import ConditionalDiscriminators
 from slts.models.vcagan.generator import Generator, ResidualBlock, coarser
@@ -109,8 +110,12 @@ def test_the_sync_network_comes_down_to_the_video_rate():
     assert SyncNetwork(24, 2)(torch.randn(2, 80, 28)).shape == (2, 7, 24)
 
 
-def test_the_postnet_makes_a_magnitude():
+def test_the_postnet_makes_a_magnitude_and_starts_from_the_mel():
     postnet = LinearPostnet()
     assert postnet.first.kernel_size == (7,) and len(postnet.blocks) == 3
-    linear = postnet(torch.randn(2, 80, 12))
+    mel = torch.rand(2, 80, 12) * 2 - 1
+    linear = postnet(mel)
     assert linear.shape == (2, 12, 321) and (linear >= 0).all()
+    torch.testing.assert_close(linear, spread(mel.mT))
+    torch.nn.init.normal_(postnet.last.weight)
+    assert not torch.equal(postnet(mel), linear)

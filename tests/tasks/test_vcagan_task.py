@@ -9,11 +9,13 @@ import pytest
 import soundfile
 import torch
 
-from slts.audio.emphasised import de_emphasise, spectra
+from slts.audio.emphasised import de_emphasise, spectra, unscale
 from slts.config import compose
 from slts.data.loader import Batch
 from slts.errors import UserError
+from slts.models.vcagan.generator import coarser
 from slts.tasks import build_task, check_task
+from slts.training.optimizer import build_optimizer
 from tests.conftest import slts
 
 SMALL = ["experiment=vcagan_cpu", "model.image_size=32", "model.frame_width=4", "model.generator_width=2"]
@@ -83,6 +85,26 @@ def test_the_generator_is_judged_with_the_local_features_as_they_are():
     task.generator.register_forward_hook(lambda *args: [mel.detach() for mel in args[-1]])
     losses, _ = task(batch())
     assert not losses["sync"].requires_grad and losses["critic_sync"].requires_grad
+
+
+def test_clips_are_learned_by_heart_and_generated_as_they_were_learned():
+    """With the critics at work; in training and, with running statistics and fixed noise, in evaluation alike."""
+    task, clips = make(), batch((24, 24))
+    moments = torch.arange(24) // 4 % 2 == 0
+    clips.audio = clips.audio * moments.repeat_interleave(640)
+    mel, linear = (target.detach() for target in task.targets(clips))
+    optimizer = build_optimizer(task, compose("train", ["data=x", "name=x", *SMALL])[0].optim)
+    for _ in range(60):
+        losses, _ = task(clips)
+        optimizer.zero_grad()
+        sum(losses.values()).backward()
+        optimizer.step()
+    constant = sum((m - m.mean(-1, keepdim=True)).abs().mean() for m in map(unscale, coarser(mel))) / 3
+    assert losses["mel"] < 0.6 * 50 * constant
+    with torch.no_grad():
+        predicted = task.eval().predict(clips)[1]
+    assert (predicted - linear).abs().mean() < 0.5 * linear.mean()
+    assert 50 * (predicted - linear).abs().mean() < 1.3 * losses["linear"]
 
 
 def test_r1_can_be_left_out_and_weights_multiply():
@@ -205,12 +227,13 @@ def test_a_run_trains_resumes_and_is_scored(tiny_corpus, tmp_path):
     keys = [
         *(f"data={tiny_corpus}", "name=gan", f"runs={tmp_path}", *SMALL, "tracking=none", "workers=0"),
         *("batch_size=2", "validate_every=2", "validate_clips=2", "log_every=1", "optim=vcagan_original"),
-        *("optim.drops=[2]", "vocoder.iterations=4", "keep_checkpoints=3"),
+        *("optim.schedule=steps", "optim.drops=[2]", "optim.warmup_steps=0", "vocoder.iterations=4"),
+        "keep_checkpoints=3",
     ]
     slts("train", *keys, "steps=4")
     lines = [json.loads(line) for line in (tmp_path / "gan" / "metrics.jsonl").read_text().splitlines()]
     rates = {line["step"]: line["value"] for line in lines if line["name"] == "train/learning_rate"}
-    assert rates == pytest.approx({1: 1e-3, 2: 1e-3, 3: 1e-4, 4: 1e-4})
+    assert rates == pytest.approx({1: 2e-3, 2: 2e-3, 3: 2e-4, 4: 2e-4})
     whole = (tmp_path / "gan" / "last" / "model.safetensors").read_bytes()
 
     # Back to the checkpoint of step 2, as after a kill: the same command goes on and ends with the same weights.
