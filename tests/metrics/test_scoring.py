@@ -134,7 +134,10 @@ def test_sharing_between_plain_and_aligned_changes_nothing():
     pairs = {"": overlap(reference, generated), "a_": overlap(reference, generated, 70.0)}
     for prefix, pair in pairs.items():
         for metric in (stoi, estoi, mcd, mcd_db, pesq):
-            assert row[prefix + metric.__name__] == pytest.approx(metric(*(side.copy() for side in pair)), abs=1e-9)
+            alone = metric(*(side.copy() for side in pair))
+            # The float32 mels of mcd_db differ in their last bits with where they lie in memory.
+            limit = 1e-6 if metric is mcd_db else 1e-9
+            assert row[prefix + metric.__name__] == pytest.approx(alone, abs=limit)
     assert row["frontend_offset_ms"] == frontend_offset(reference, generated) == 70
     assert row["refined_offset_ms"] == refined_offset(reference, generated)
 
