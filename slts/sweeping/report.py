@@ -7,10 +7,10 @@ import matplotlib
 import numpy as np
 import optuna
 import pandas as pd
-from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from slts.reporting.evidence import collect_evidence, seed_table, write_evidence
+from slts.sweeping.pictures import is_number, parallel, plane, slices
 from slts.sweeping.trials import REASON, RUN, origin, trainings
 
 matplotlib.use("Agg")
@@ -27,9 +27,8 @@ SEED = "seed"
 def report(study: optuna.Study, runs: Path, out: Path) -> None:
     """Writes the report of a study, running or finished, into ``out``; ``runs`` holds its trials' run directories.
 
-    Where trials were scored by slts evaluate, evidence.json keeps the scores. Importance, history and parallel
-    coordinates are Optuna's; they take trials that were trained to the end, and are left out while there are fewer
-    than two.
+    Where trials were scored by slts evaluate, evidence.json keeps the scores. Importance and history are Optuna's; they
+    take trials that were trained to the end, and are left out while there are fewer than two.
     """
     out.mkdir(parents=True, exist_ok=True)
     trials = trainings(study)
@@ -43,7 +42,9 @@ def report(study: optuna.Study, runs: Path, out: Path) -> None:
     )
     page.table("Best trials" if len(names) == 1 else "Trials that none beats in everything", _best(study, whole, names))
     if any(SEED in trial.params for trial in whole):
-        page.table("Mean and standard deviation over seeds", _over_seeds(whole, names))
+        seeds = _over_seeds(whole, names)
+        page.table("Mean and standard deviation over seeds", seeds)
+        _crossed(page, seeds)
     _scores(page, runs, out)
     page.table("Failed", _failed(trials))
     if len(whole) > 1:
@@ -55,7 +56,12 @@ def report(study: optuna.Study, runs: Path, out: Path) -> None:
     keys = list(dict.fromkeys(key for trial in trials for key in trial.params if key != SEED))
     if metrics and keys:
         with plt.style.context("default"):  # Optuna leaves its own behind
-            page.picture("Figures of every trial against each parameter", _slices(trials, keys, metrics))
+            page.picture("Figures of every trial against each parameter", slices(trials, keys, metrics))
+            if len(keys) == 2 and all(is_number(trials, key) for key in keys):
+                page.picture(f"Figures of every trial over {keys[0]} and {keys[1]}", plane(trials, keys, metrics))
+            if len(keys) > 1:
+                for name in [name for name in names if name in metrics]:
+                    page.picture(f"Parallel coordinates of {name}", parallel(trials, keys, name))
     _frame(trials, names).to_csv(out / "trials.csv", index=False)
     page.write()
 
@@ -91,7 +97,7 @@ def _best(study: optuna.Study, whole: list[FrozenTrial], names: list[str]) -> pd
 
 
 def _over_seeds(whole: list[FrozenTrial], names: list[str]) -> pd.DataFrame:
-    """One row a setting of the other parameters."""
+    """One row a setting of the other parameters, with its number of seeds before the figures."""
     frame = _frame(whole, names)
     settings = [key for key in whole[0].params if key != SEED]
     figures = [name for name in dict.fromkeys([*names, *SHOWN]) if name in frame]
@@ -99,10 +105,23 @@ def _over_seeds(whole: list[FrozenTrial], names: list[str]) -> pd.DataFrame:
     for values, group in frame.groupby(settings, sort=False, dropna=False):
         row = {**dict(zip(settings, values, strict=True)), "seeds": len(group)}
         for name in figures:
-            spread = f" ± {group[name].std():.4f}" if len(group) > 1 else ""
-            row[name] = f"{group[name].mean():.4f}{spread}"
+            known = group[name].dropna().astype(float)
+            spread = f" ± {known.std():.4f}" if len(known) > 1 else ""
+            row[name] = f"{known.mean():.4f}{spread}" if len(known) else None
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _crossed(page: "_Page", seeds: pd.DataFrame) -> None:
+    """For each figure of the settings of two parameters a table of one against the other."""
+    before = list(seeds.columns).index("seeds")
+    if before != 2:
+        return
+    row, column = seeds.columns[:before]
+    for name in seeds.columns[before + 1 :]:
+        table = seeds.pivot(index=row, columns=column, values=name).reset_index()
+        table.columns = [row, *(f"{column}={value}" for value in table.columns[1:])]
+        page.table(f"{name} of {row} against {column}", table)
 
 
 def _scores(page: "_Page", runs: Path, out: Path) -> None:
@@ -126,39 +145,11 @@ def _failed(trials: list[FrozenTrial]) -> pd.DataFrame:
 def _optuna_pictures(study: optuna.Study, page: "_Page", index: int, name: str) -> None:
     target = {} if len(study.directions) == 1 else {"target": lambda trial: trial.values[index]}
     page.picture(f"History of {name}", plots.plot_optimization_history(study, **target, target_name=name).figure)
-    page.picture(
-        f"Parallel coordinates of {name}", plots.plot_parallel_coordinate(study, **target, target_name=name).figure
-    )
     try:
         page.picture(f"Importance for {name}", plots.plot_param_importances(study, **target, target_name=name).figure)
     except (ValueError, RuntimeError) as error:
         plt.close("all")
         page.line(f"Importance for {name} cannot be told yet: {error}")
-
-
-def _slices(trials: list[FrozenTrial], keys: list[str], metrics: list[str]) -> plt.Figure:
-    """Metrics (rows) against parameters (columns); trials that were pruned are hollow."""
-    figure, axes = plt.subplots(
-        len(metrics), len(keys), figsize=(4 * len(keys), 2.6 * len(metrics)), squeeze=False, layout="constrained"
-    )
-    for column, key in enumerate(keys):
-        given = next(trial.distributions[key] for trial in trials if key in trial.distributions)
-        choices = given.choices if isinstance(given, CategoricalDistribution) else None
-        for row, metric in enumerate(metrics):
-            axis = axes[row, column]
-            for state, filled in ((TrialState.COMPLETE, True), (TrialState.PRUNED, False)):
-                shown = [t for t in trials if t.state == state and key in t.params and metric in t.user_attrs]
-                at = [choices.index(t.params[key]) if choices else t.params[key] for t in shown]
-                color = {"color": "C0"} if filled else {"facecolors": "none", "edgecolors": "C0"}
-                axis.scatter(at, [t.user_attrs[metric] for t in shown], s=24, **color)
-            if choices:
-                axis.set_xticks(np.arange(len(choices)), [str(choice) for choice in choices])
-            elif getattr(given, "log", False):
-                axis.set_xscale("log")
-            axis.set(xlabel=key, ylabel=metric)
-            axis.grid(alpha=0.3)
-    figure.suptitle("filled: trained to the end; hollow: pruned")
-    return figure
 
 
 class _Page:
