@@ -36,15 +36,16 @@ def result_row(
     the frontend cannot see. ``offset_calibration_ms``, given as ``calibration_ms``, is what calibration without labels
     finds for the constant in ``offset_bias_ms``. ``offset_*_whole`` are against the known offset plus ``natural_ms``,
     what a clip had before that was injected, where the clips have it. ``offset_at_edge`` is the share of clips whose
-    P(k) peaks at the limit of its range. ``offset_r2_syncnet`` counts the clips in which SyncNet's confidence is above
-    ``above_confidence``; it and LSE-D and LSE-C, means over all clips, are there where SyncNet judged them.
+    P(k) peaks at the limit of its range. ``offset_r2_syncnet`` is over the ``syncnet_clips`` clips in which SyncNet's
+    confidence is above ``above_confidence``; LSE-D and LSE-C are means over all clips. They are there where SyncNet
+    judged the clips.
     """
     found = [c for c in clips if c["dsm_offset_ms"] is not None]
     truth = _pairs(found, "offset_ms", "dsm_offset_ms")
     unmoved = sync == "none"  # against a moved reference the frontend does not measure o_f
     frontend = _pairs(found if unmoved else [], "frontend_offset_ms", "dsm_offset_ms")
     model = _pairs(clips if unmoved else [], "frontend_offset_ms", "offset_ms")
-    sure = [c for c in found if (c.get("syncnet_confidence") or 0) > above_confidence]
+    sure = [c for c in clips if (c.get("syncnet_confidence") or 0) > above_confidence]
     syncnet = _pairs(sure, "syncnet_offset_ms", "dsm_offset_ms")
     against_truth = offset_agreement(*truth) if len(truth[0]) > 1 else {}
     natural = [c for c in found if c.get("natural_ms") is not None and c["offset_ms"] is not None]

@@ -155,9 +155,14 @@ def _dummy(row: pd.Series, clips: pd.DataFrame) -> dict:
     """Offset-R2 of a predictor of zeros, as the paper prints it for systems that find no offsets."""
     if pd.notna(row["offset_r2_frontend"]) or clips["dsm_offset_ms"].notna().any():
         return {}
-    heard = clips["frontend_offset_ms"].dropna().to_numpy()
-    r2 = offset_agreement(heard, 0 * heard)["r2"] if len(heard) > 1 else None
-    return {"offset_r2_frontend": r2, "dummy": True} if r2 is not None else {}
+    measured = {"offset_r2_frontend": clips["frontend_offset_ms"]}
+    if row.get("syncnet_clips", 0) > 0:  # those above the confidence that the row was made with
+        sure = clips.nlargest(int(row["syncnet_clips"]), "syncnet_confidence")
+        measured["offset_r2_syncnet"] = sure["syncnet_offset_ms"]
+    heard = {name: offsets.dropna().to_numpy() for name, offsets in measured.items()}
+    r2 = {name: offset_agreement(o, 0 * o)["r2"] for name, o in heard.items() if len(o) > 1}
+    figures = {name: value for name, value in r2.items() if value is not None}
+    return figures | {"dummy": True} if figures else {}
 
 
 def _beside(theirs: pd.DataFrame, ours: pd.DataFrame, systems: tuple[str, ...]) -> pd.DataFrame:

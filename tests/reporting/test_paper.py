@@ -1,6 +1,7 @@
 """The paper's tables from run directories written by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from run_folders import GRID_4S, corpus_json, result, write_clips, write_run
 
@@ -90,6 +91,19 @@ def test_offset_r2_of_zeros_where_a_system_finds_none(runs):
     assert row["stoi_low"] < 0.8 < row["stoi_high"]
     assert table.intervals()["run"].tolist() == ["none"]
     assert "0.000†" in table.to_markdown()
+
+
+def test_offset_r2_of_zeros_against_syncnet_counts_the_clips_it_is_sure_of(tmp_path):
+    row = result(LAGGED, variant="no_asm", offset_r2_frontend=None, syncnet_clips=3)
+    run = write_run(tmp_path / "a", LAGGED, [row], "no_asm")
+    write_clips(run, row, [10, -10, 20, -20], [0] * 4, [None] * 4)
+    clips = pd.read_csv(run / "clips-test.csv")
+    clips["syncnet_offset_ms"], clips["syncnet_confidence"] = [40, -400, -40, 120], [5, 1, 4, 6]
+    clips.to_csv(run / "clips-test.csv", index=False)
+    (found,) = ours(paper.table2(load_results(tmp_path), PUBLISHED), run="a").to_dict("records")
+    sure = np.array([40, -40, 120])
+    expected = 1 - np.square(sure).sum() / np.square(sure - sure.mean()).sum()
+    assert found["dummy"] and found["offset_r2_syncnet"] == pytest.approx(expected)
 
 
 def test_pattern_says_which_figures_move_as_published(runs):
