@@ -156,8 +156,9 @@ def _dummy(row: pd.Series, clips: pd.DataFrame) -> dict:
     if pd.notna(row["offset_r2_frontend"]) or clips["dsm_offset_ms"].notna().any():
         return {}
     measured = {"offset_r2_frontend": clips["frontend_offset_ms"]}
-    if row.get("syncnet_clips", 0) > 0:  # those above the confidence that the row was made with
-        sure = clips.nlargest(int(row["syncnet_clips"]), "syncnet_confidence")
+    judged = row.get("syncnet_clips")
+    if pd.notna(judged) and judged > 0:  # those above the confidence that the row was made with
+        sure = clips.nlargest(int(judged), "syncnet_confidence")
         measured["offset_r2_syncnet"] = sure["syncnet_offset_ms"]
     heard = {name: offsets.dropna().to_numpy() for name, offsets in measured.items()}
     r2 = {name: offset_agreement(o, 0 * o)["r2"] for name, o in heard.items() if len(o) > 1}
