@@ -7,6 +7,8 @@ import pytest
 from conftest import ROOT, slts
 from nbclient import NotebookClient
 
+from slts.reporting.evidence import collect_evidence, write_evidence
+
 TINY = [
     "experiment=cpu", "tracking=none", "model.image_size=32", "model.width=32", "model.layers=1", "model.frame_width=8",
     "batch_size=4", "steps=2", "validate_every=2", "log_every=2", "validate_clips=2",
@@ -20,18 +22,22 @@ def runs(tiny_corpus, tmp_path_factory):
     slts("train", f"data={tiny_corpus}", "name=tiny", f"runs={runs}", *TINY)
     for sync in ("dsm", "none"):
         slts("evaluate", f"run={runs}/tiny", "split=test", "workers=1", "show=1", f"sync={sync}")
+    write_evidence(collect_evidence(runs), runs / "evidence.json")
     return runs
 
 
 def test_one_notebook_a_table_and_a_figure():
     names = {notebook.stem for notebook in NOTEBOOKS}
-    assert {f"table{number}" for number in range(1, 8)} | {"figure5", "figure6", "offsets_against_truth"} == names
+    assert {f"table{number}" for number in range(1, 8)} | {
+        "figure5", "figure6", "offsets_against_truth", "evidence"
+    } == names  # fmt: skip
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.stem)
 def test_executes_on_a_small_run(notebook, runs, tiny_corpus, monkeypatch):
     monkeypatch.setenv("SLTS_RUNS", str(runs))
     monkeypatch.setenv("SLTS_DATA", str(tiny_corpus.parent))
+    monkeypatch.setenv("SLTS_EVIDENCE", str(runs))
     monkeypatch.setenv("SLTS_GRID", "nowhere")
     monkeypatch.delenv("SLTS_RATINGS", raising=False)
     content = nbformat.read(notebook, as_version=4)

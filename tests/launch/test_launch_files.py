@@ -59,7 +59,9 @@ def test_zero(stage):
 
 
 PROCESSES = {"ddp": 2, "zero1": 2, "zero2": 2, "multi_node": 2}
-SMALL = "experiment=cpu dry_run=true tracking=none model.image_size=32 model.width=32 model.layers=1"
+SMALL = (
+    "experiment=cpu", "dry_run=true", "tracking=none", "model.image_size=32", "model.width=32", "model.layers=1",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
@@ -71,8 +73,9 @@ def test_dry_run(name, tiny_corpus, tmp_path):
     command = ["accelerate", "launch", "--config_file", FILES[name], "--main_process_port", port]
     command += ["--num_processes", str(count)] if count else []
     if name == "multi_node":
-        command += "--num_machines 1 --machine_rank 0 --main_process_ip 127.0.0.1 --rdzv_backend c10d".split()
-    keys = [*SMALL.split(), f"data={tiny_corpus}", f"runs={tmp_path}", "name=dry"]
+        command += ["--num_machines", "1", "--machine_rank", "0", "--main_process_ip", "127.0.0.1"]
+        command += ["--rdzv_backend", "c10d"]
+    keys = [*SMALL, f"data={tiny_corpus}", f"runs={tmp_path}", "name=dry"]
     where = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     done = subprocess.run([*command, "slts/train.py", *keys], cwd=ROOT, env=where, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
