@@ -34,6 +34,8 @@ def main(config) -> None:
     recognisers = load_recognisers(config.whisper, config.recogniser, data)
     natural = _natural_offsets(config.natural)
     dataset = run.dataset(data, config.split)
+    if natural and natural.keys().isdisjoint(dataset.keys):
+        raise UserError(f"natural={config.natural}: none of its clips is in the {config.split} split of {data}")
     batches = track(evaluation_loader(dataset, config.batch_size), "generating")
     clips = list(generate_clips(run.task, batches, run.device))
     if config.sync == "dsm" and clips[0].dsm_offset_ms is None:

@@ -42,3 +42,6 @@ def test_calibration_and_natural_offsets_by_the_command(tiny_corpus, tmp_path):
     assert row["offset_calibration_ms"] is not None or "offset_calibration_ms null (calibrate=true" in said
     refused = slts("evaluate", *keys, "natural=nowhere.csv", check=False)
     assert refused.returncode == 2 and "give a CSV of slts offsets" in refused.stderr
+    (tmp_path / "other.csv").write_text("key,offset_ms\nsomebody_else,10\n")
+    refused = slts("evaluate", *keys, f"natural={tmp_path}/other.csv", check=False)
+    assert refused.returncode == 2 and "none of its clips is in the" in refused.stderr
