@@ -45,6 +45,8 @@ def claimed(out: Path, settings: dict) -> Iterator[None]:
             raise UserError(f"out={out}: holds another corpus (different: {changed}); choose another or delete it")
         remove_unfinished(out)
         yield
+        # Once more: workers of a process killed just before may have lived into this one's first moments.
+        remove_unfinished(out)
 
 
 def remove_unfinished(out: Path) -> None:
