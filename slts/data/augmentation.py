@@ -45,7 +45,7 @@ def augment(video: np.ndarray, fps: float, size: int, change: Augmentation, rng:
         video = _erase(video, rng)
     if rng and rng.random() < change.time_mask:
         video = _mask_time(video, round(MASKED_SECONDS * fps), rng)
-    return _resize(np.ascontiguousarray(video), size)
+    return _resize(video, size)
 
 
 def _erase(video: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -68,9 +68,9 @@ def _mask_time(video: np.ndarray, longest: int, rng: np.random.Generator) -> np.
 def _resize(video: np.ndarray, size: int) -> Tensor:
     side = video.shape[1]
     if side == size:
-        return torch.from_numpy(video).permute(0, 3, 1, 2)
+        return torch.from_numpy(np.ascontiguousarray(video)).permute(0, 3, 1, 2)
     if video.shape[3] == 3:  # on three channels torch is the faster one, on one channel OpenCV
-        planes = torch.from_numpy(video).permute(0, 3, 1, 2)
+        planes = torch.from_numpy(np.ascontiguousarray(video)).permute(0, 3, 1, 2)
         return functional.interpolate(planes, size=(size, size), mode="bilinear", antialias=True)
     how = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
     resized = np.empty((len(video), 1, size, size), np.uint8)

@@ -5,6 +5,7 @@ import io
 import cv2
 import numpy as np
 import soundfile
+from av.video.plane import VideoPlane
 
 from slts.audio import SAMPLE_RATE
 from slts.data.clip import Reject
@@ -23,7 +24,7 @@ def decode_picture(mp4: bytes, fps: float, first: int, count: int, grey: bool) -
         Reject: unreadable, truncated or no_video.
     """
     done = 0
-    with open_media(mp4) as container:
+    with open_media(mp4, "mp4") as container:
         stream = video_stream(container)
         stream.codec_context.thread_type, stream.codec_context.thread_count = "NONE", 1
         tick, height, width = float(stream.time_base), stream.height, stream.width
@@ -38,8 +39,8 @@ def decode_picture(mp4: bytes, fps: float, first: int, count: int, grey: bool) -
             if 0 <= place < count:
                 if (frame.height, frame.width) != (height, width):
                     raise Reject("unreadable", "the size of the picture changes")
-                for plane, kept in zip(frame.planes, planes, strict=False):
-                    rows, columns = kept.shape[1:]
+                for number, kept in enumerate(planes):
+                    plane, (rows, columns) = VideoPlane(frame, number), kept.shape[1:]
                     kept[place] = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:rows, :columns]
                 done += 1
             if place >= count - 1:

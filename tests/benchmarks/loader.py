@@ -5,7 +5,7 @@
 DIR holds GRID's s1/*.mpg, which are prepared as shards of 112x112 face crops by slts prepare; without it the clips are
 generated, and their original files are 360x288 MPEG-1 with MP2 sound, as GRID's are. All batches are of whole 3 s
 clips, decoded and stacked; ours are also cropped, mirrored and resized. The rows are measured in turn, round by round,
-in processor time of this process, so that other programs disturb them less; medians. Memory is measured at the end.
+in processor time of this process, so that other programs disturb them less; medians. Memory is measured first.
 """
 
 import argparse
@@ -33,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from slts.data.augmentation import Augmentation
 from slts.data.loader import ShardDataset, training_loader
 from slts.data.shards import index_shard
+from slts.memory import keep_freed_memory
 
 BATCH = 6
 CHANGE = Augmentation(0.89, 0.5, chunk_seconds=3.0)
@@ -131,11 +132,11 @@ def sizes(shards: Path, member: str) -> float:
 
 
 def memory(shards: Path, workers: int, clips: int) -> list[float]:
-    """MB of this process and its loader processes after each of 10 epochs (private to them, shared pages by share)."""
+    """MB of this process and its loader processes after each of 30 epochs (private to them, shared pages by share)."""
     dataset = ShardDataset(shards, "train", 48, 1, CHANGE, cache_bytes=20_000_000)
     batches = iter(training_loader(dataset, BATCH, 0, 0, 1, workers))
     used = []
-    for _ in range(10):
+    for _ in range(30):
         for _ in range(-(-clips // BATCH)):
             next(batches)
         family = [psutil.Process(), *psutil.Process().children(recursive=True)]
@@ -146,12 +147,17 @@ def memory(shards: Path, workers: int, clips: int) -> list[float]:
 def main(arguments: argparse.Namespace, folder: Path) -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
+    keep_freed_memory()  # as training on a CPU does
     if arguments.grid:
         files, faces = sorted((arguments.grid / "s1").glob("*.mpg"))[: arguments.clips], "cascade"
     else:
         (folder / "generated").mkdir()
         files, faces = generated_files(folder / "generated", arguments.clips), "none"
     shards = prepare(files, folder, faces)
+    for workers in (0, 2):
+        used = memory(shards, workers, len(files))
+        shown = ", ".join(f"{used[epoch - 1]:.0f}" for epoch in (1, 3, 10, 20, 30))
+        print(f"MB after epochs 1, 3, 10, 20, 30 with {workers} workers: {shown}")
     rows: dict[str, Callable[[], Iterator]] = {}
     for name, channels in (("grey", 1), ("RGB", 3)):
         rows[f"shards, ours, {name}"] = ours(shards, channels)
@@ -176,11 +182,6 @@ def main(arguments: argparse.Namespace, folder: Path) -> None:
         )
         ratio = f"{mean / best:.1f}" if best else ""
         print(f"{name:<32}{mean:>10.2f}{1000 / mean:>16.0f}{ratio:>11}")
-    for workers in (0, 2):
-        used = memory(shards, workers, len(files))
-        print(
-            f"MB after epochs 1, 2, 6, 10 with {workers} workers: {', '.join(f'{used[i]:.0f}' for i in (0, 1, 5, 9))}"
-        )
 
 
 if __name__ == "__main__":

@@ -22,12 +22,15 @@ VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".web
 
 
 @contextmanager
-def open_media(source: Path | bytes) -> Iterator[av.container.InputContainer]:
-    """A container over one open file. With an empty protocol list a playlist cannot reach any other file."""
+def open_media(source: Path | bytes, format: str | None = None) -> Iterator[av.container.InputContainer]:
+    """A container over one open file. With an empty protocol list a playlist cannot reach any other file.
+
+    A ``format`` by its FFmpeg name is the only one tried; without it the file's content decides.
+    """
     try:
         with (
             io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file,
-            av.open(file, options={"protocol_whitelist": "none"}) as container,
+            av.open(file, format=format, options={"protocol_whitelist": "none"}) as container,
         ):
             yield container
     except (av.FFmpegError, OSError) as error:
