@@ -1,4 +1,5 @@
-"""What a study found: report.md and report.html with tables and the pictures beside them, trials.csv, evidence.json."""
+"""What a study found: report.md and report.html with tables and the pictures beside them; trials.csv; study.json and
+evidence.json to be kept."""
 
 import html
 from pathlib import Path
@@ -11,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from slts.reporting.evidence import collect_evidence, seed_table, write_evidence
 from slts.sweeping.pictures import is_number, parallel, plane, slices
+from slts.sweeping.record import write_record
 from slts.sweeping.trials import REASON, RUN, origin, trainings
 
 matplotlib.use("Agg")
@@ -42,9 +44,10 @@ def report(study: optuna.Study, runs: Path, out: Path) -> None:
     )
     page.table("Best trials" if len(names) == 1 else "Trials that none beats in everything", _best(study, whole, names))
     if any(SEED in trial.params for trial in whole):
-        seeds = _over_seeds(whole, names)
+        seeds = over_seeds(whole, names)
         page.table("Mean and standard deviation over seeds", seeds)
-        _crossed(page, seeds)
+        for name, table in crossed(seeds).items():
+            page.table(name, table)
     _scores(page, runs, out)
     page.table("Failed", _failed(trials))
     if len(whole) > 1:
@@ -63,6 +66,7 @@ def report(study: optuna.Study, runs: Path, out: Path) -> None:
                 for name in [name for name in names if name in metrics]:
                     page.picture(f"Parallel coordinates of {name}", parallel(trials, keys, name))
     _frame(trials, names).to_csv(out / "trials.csv", index=False)
+    write_record(study, out / "study.json")
     page.write()
 
 
@@ -96,8 +100,12 @@ def _best(study: optuna.Study, whole: list[FrozenTrial], names: list[str]) -> pd
     )
 
 
-def _over_seeds(whole: list[FrozenTrial], names: list[str]) -> pd.DataFrame:
-    """One row a setting of the other parameters, with its number of seeds before the figures."""
+def over_seeds(whole: list[FrozenTrial], names: list[str]) -> pd.DataFrame:
+    """One row a setting of the other parameters, with its number of seeds before the figures, which are objectives
+    (``names``) and offsets as mean ± standard deviation.
+
+    ``whole`` are trials that were trained to the end and have a parameter ``seed``.
+    """
     frame = _frame(whole, names)
     settings = [key for key in whole[0].params if key != SEED]
     figures = [name for name in dict.fromkeys([*names, *SHOWN]) if name in frame]
@@ -112,16 +120,19 @@ def _over_seeds(whole: list[FrozenTrial], names: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _crossed(page: "_Page", seeds: pd.DataFrame) -> None:
-    """For each figure of the settings of two parameters a table of one against the other."""
+def crossed(seeds: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """By title, for each figure of ``over_seeds`` a table of one parameter against the other; empty unless they are
+    two."""
     before = list(seeds.columns).index("seeds")
     if before != 2:
-        return
+        return {}
     row, column = seeds.columns[:before]
+    tables = {}
     for name in seeds.columns[before + 1 :]:
         table = seeds.pivot(index=row, columns=column, values=name).reset_index()
         table.columns = [row, *(f"{column}={value}" for value in table.columns[1:])]
-        page.table(f"{name} of {row} against {column}", table)
+        tables[f"{name} of {row} against {column}"] = table
+    return tables
 
 
 def _scores(page: "_Page", runs: Path, out: Path) -> None:

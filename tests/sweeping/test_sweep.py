@@ -1,5 +1,6 @@
 """The real thing: two workers on four trainings of the generated corpus, one of them killed with its training."""
 
+import json
 import signal
 
 import pytest
@@ -66,6 +67,7 @@ def test_the_report(swept):
     assert "4 trials: 4 complete" in text and "| trial | val/a_stoi |" in text
     pictures = {file.name for file in out.glob("*.png")}
     assert len(pictures) == 4 and all(f'src="{name}"' in page and f"({name})" in text for name in pictures)
+    assert len(json.loads((out / "study.json").read_text())["trainings"]) == 4
     table = (out / "trials.csv").read_text().splitlines()
     assert len(table) == 5 and "val/offset_mae_ms" in table[0]
     refused = slts("sweep", "action=report", "study=none", f"storage={swept.storage}", check=False)
