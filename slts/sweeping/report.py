@@ -34,7 +34,7 @@ def report(study: optuna.Study, runs: Path, out: Path) -> None:
     """
     out.mkdir(parents=True, exist_ok=True)
     trials = trainings(study)
-    names = study.metric_names or [f"objective {i}" for i in range(len(study.directions))]
+    names = study.metric_names
     whole = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     page = _Page(f"Study {study.study_name}", out)
     counts = {state: sum(trial.state == state for trial in trials) for state in TrialState}
@@ -42,7 +42,7 @@ def report(study: optuna.Study, runs: Path, out: Path) -> None:
         f"{len(trials)} trials: "
         + ", ".join(f"{count} {state.name.lower()}" for state, count in counts.items() if count)
     )
-    page.table("Best trials" if len(names) == 1 else "Trials that none beats in everything", _best(study, whole, names))
+    page.table("Best trials" if len(names) == 1 else "Trials that none beats in everything", best(study))
     if any(SEED in trial.params for trial in whole):
         seeds = over_seeds(whole, names)
         page.table("Mean and standard deviation over seeds", seeds)
@@ -79,21 +79,24 @@ def _frame(trials: list[FrozenTrial], names: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _best(study: optuna.Study, whole: list[FrozenTrial], names: list[str]) -> pd.DataFrame:
+def best(study: optuna.Study) -> pd.DataFrame:
+    """The best of the trials that were trained to the end, best first; with several objectives the Pareto front."""
+    names = study.metric_names
     if len(names) == 1:
         sign = -1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else 1
+        whole = [trial for trial in trainings(study) if trial.state == TrialState.COMPLETE]
         chosen = sorted(whole, key=lambda trial: sign * trial.value)[:BEST]
     else:
         chosen = study.best_trials
-    figures = dict.fromkeys([*names, *SHOWN])
+    figures = [name for name in SHOWN if name not in names]
     return pd.DataFrame(
         [
             {
                 "trial": origin(trial),
                 **dict(zip(names, trial.values, strict=True)),
-                **{name: trial.user_attrs.get(name) for name in figures if name not in names},
+                **{name: trial.user_attrs.get(name) for name in figures},
                 **trial.params,
-                "run": trial.user_attrs[RUN],
+                "run": trial.user_attrs.get(RUN),
             }
             for trial in chosen
         ]

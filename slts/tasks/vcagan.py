@@ -57,14 +57,14 @@ class VcaGanTask(nn.Module):
     the visual front, the gradient of the contrastive loss, is so applied with the generator's, as there.
 
     Raises:
-        UserError: the corpus was prepared at another frame rate than 25.
+        UserError: the corpus has clips of another frame rate than 25.
     """
 
     fps = FPS
 
     def __init__(self, task, model, vocoder, corpus: dict):
         super().__init__()
-        _refuse_rate((corpus.get("config") or {}).get("fps") or FPS)
+        _refuse_rate(*corpus["fps"])
         self.mirror, self.weight, self.iterations = task.mirror, task.loss, vocoder.iterations
         self.visual_front = VisualFront(model.channels, model.frame_width, tuple(model.frame_blocks), model.dropout)
         features, width = self.visual_front.output_width, model.generator_width
@@ -112,8 +112,7 @@ class VcaGanTask(nn.Module):
         return _where(batch.valid, mel.mT, -1), _where(batch.valid, linear.mT, 0).mT
 
     def pictures(self, batch: Batch) -> Tensor:
-        """Standardised video (B, T_v, C, H, W). Raises UserError at another frame rate than 25."""
-        _refuse_rate(*batch.fps.unique().tolist())
+        """Standardised video (B, T_v, C, H, W)."""
         return (batch.video.float() / 255 - GREY_MEAN) / GREY_STD
 
     def predict(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -121,7 +120,11 @@ class VcaGanTask(nn.Module):
 
         The noise is the same for every clip and call, and clips of one length are put through together, so that a clip
         does not depend on its neighbours. With ``mirror`` the outputs for the video and its mirror image are averaged.
+
+        Raises:
+            UserError: another frame rate than 25. (In training the corpus is checked: here a GPU is waited for.)
         """
+        _refuse_rate(*batch.fps.unique().tolist())
         video, length = self.pictures(batch), 4 * batch.video.shape[1]
         mel = video.new_full((len(video), BANDS, length), -1)
         linear = video.new_zeros(len(video), length, WINDOW // 2 + 1)

@@ -29,7 +29,7 @@ def runs(tiny_corpus, tmp_path_factory):
 def test_one_notebook_a_table_and_a_figure():
     names = {notebook.stem for notebook in NOTEBOOKS}
     assert {f"table{number}" for number in range(1, 8)} | {
-        "figure5", "figure6", "offsets_against_truth", "evidence"
+        "figure5", "figure6", "offsets_against_truth", "evidence", "sweeps"
     } == names  # fmt: skip
 
 
@@ -43,7 +43,12 @@ def test_executes_on_a_small_run(notebook, runs, tiny_corpus, monkeypatch):
     content = nbformat.read(notebook, as_version=4)
     NotebookClient(content, timeout=120, resources={"metadata": {"path": ROOT / "analysis"}}).execute()
     shown = "".join(str(output) for cell in content.cells for output in cell.get("outputs", []))
-    ours = {"figure5": "image/png", "offsets_against_truth": "image/png", "figure6": "image/jpeg"}
+    ours = {
+        "figure5": "image/png",
+        "offsets_against_truth": "image/png",
+        "figure6": "image/jpeg",
+        "sweeps": "image/png",
+    }
     assert ours.get(notebook.stem, "generated, lagged offsets") in shown
     assert "GRID s1" not in shown and "traceback" not in shown
 

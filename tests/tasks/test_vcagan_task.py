@@ -19,7 +19,7 @@ from slts.training.optimizer import build_optimizer
 from tests.conftest import slts
 
 SMALL = ["experiment=vcagan_cpu", "model.image_size=32", "model.frame_width=4", "model.generator_width=2"]
-CORPUS = {"speakers": ["a"], "config": {"fps": 25.0}}
+CORPUS = {"speakers": ["a"], "fps": [25.0]}
 PARTS = ("visual_front", "generator", "postnet", "discriminators", "sync")
 
 
@@ -188,10 +188,9 @@ def test_the_pre_emphasis_is_undone(monkeypatch):
 
 def test_other_frame_rates_are_refused():
     with pytest.raises(UserError, match=r"has 30; .*slts prepare fps=25"):
-        make(corpus={**CORPUS, "config": {"fps": 30.0}})
-    task = make(corpus={**CORPUS, "config": {"fps": None}})
+        make(corpus={**CORPUS, "fps": [25.0, 30.0]})
     with pytest.raises(UserError, match="slts prepare fps=25"):
-        task(batch(fps=30.0))
+        make().generate(batch(fps=30.0))
 
 
 @pytest.mark.parametrize(
