@@ -1,7 +1,7 @@
 """On a GPU a training step must neither meet a tensor that was left on the CPU nor wait for a value.
 
 The meta device stands for it: it has no values to wait for, and refuses tensors of other devices. Clips of one length,
-as chunks mostly are; where shorter ones are padded, the frame encoder waits once to leave the padding out.
+as chunks mostly are: where shorter ones are padded, the batch statistics of the decoder wait to leave the padding out.
 """
 
 from contextlib import nullcontext
