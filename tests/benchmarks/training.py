@@ -29,7 +29,12 @@ from slts.training.processes import uses_bf16
 
 CUDA = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if CUDA else "cpu")
-CORPUS = {"name": "random", "speakers": ["a", "b", "c", "d"], "mel": {"mean": [-6.0] * 80, "std": [2.0] * 80}}
+CORPUS = {
+    "name": "random",
+    "speakers": ["a", "b", "c", "d"],
+    "fps": [25.0],
+    "mel": {"mean": [-6.0] * 80, "std": [2.0] * 80},
+}
 DEFAULTS = ["model=s", "vocoder=univnet_c32", "batch_size=32"] if CUDA else ["experiment=cpu"]
 PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "4090": 165e12}
 """Dense bf16 operations a second with 32-bit sums, from the vendor's data sheets (SXM where there are several)."""
