@@ -4,8 +4,9 @@
 trial after trial until the study's budget is met; a trial is a run of slts train in RUNS/STUDY/trial-NNNN. A worker
 that dies loses nothing: another one, or itself started again, continues its trial from the last checkpoint.
 Where the study's file has evaluate: [split=test], every run is scored by slts evaluate and the report comes by itself.
-`optuna-dashboard STORAGE` shows the study while it runs. Exit status: 0 finished; 2 refused; 75 stopped by SIGTERM or
-SIGUSR1, the same command continues.
+`optuna-dashboard STORAGE` shows the study while it runs.
+
+Exit status: 0 finished; 2 refused, or every trial failed; 75 stopped by SIGTERM or SIGUSR1, the same command continues.
 """
 
 import re
@@ -59,9 +60,23 @@ def main(config) -> int:
         common.append(override("tracking.group", name))
     opened = open_study(storage(), name, study, train_config, definition)
     status = Worker(study, opened, config, common, runs, train_config.steps).work()
-    if status == 0 and study.evaluate is not None:
-        _report(opened, runs, config.out)
+    if status == 0:
+        _refuse_if_all_failed(opened)
+        if study.evaluate is not None:
+            _report(opened, runs, config.out)
     return status
+
+
+def _refuse_if_all_failed(study) -> None:
+    from optuna.trial import TrialState
+
+    from slts.errors import UserError
+    from slts.sweeping.trials import REASON, trainings
+
+    done = trainings(study)
+    if done and all(trial.state == TrialState.FAIL for trial in done):
+        reason = done[-1].user_attrs.get(REASON, "its workers died")
+        raise UserError(f"all {len(done)} trials of study '{study.study_name}' failed, the last: {reason}")
 
 
 def _report(study, runs: Path, out: str | None) -> None:

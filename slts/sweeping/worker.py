@@ -48,7 +48,7 @@ class Worker:
             try:
                 while self._anything_left():
                     self.opened.optimize(self._train, n_trials=1, catch=(TrialFailed,))
-                    self._tell(self.opened.get_trials(deepcopy=False))
+                    self._tell()
             except Stopped:
                 print(
                     f"stopped by {self.interruption.signal}: the trial is saved, the next worker continues it",
@@ -85,7 +85,8 @@ class Worker:
 
     def _train(self, trial: Trial) -> float | list[float]:
         """The objective: trains, scores if the study says so, and returns the figures of the best validation."""
-        frozen = self._frozen(trial)
+        self.number = trial.number
+        frozen = self._frozen(self.number)
         if self.study.trials is not None and place(self.opened, frozen) >= self.study.trials:
             trial.set_user_attr(SURPLUS, True)
             raise TrialFailed
@@ -106,14 +107,14 @@ class Worker:
                     raise TrialFailed(f"slts evaluate, exit status {scored.status}: {scored.last_words}")
             return best
         except (Stopped, KeyboardInterrupt):
-            do_again(self.opened, self._frozen(trial), most=None)
+            do_again(self.opened, self._frozen(trial.number), most=None)
             raise
         except TrialFailed as failure:
             trial.set_user_attr(REASON, str(failure))
             raise
 
-    def _frozen(self, trial: Trial) -> FrozenTrial:
-        return self.opened.get_trials(deepcopy=False)[trial.number]
+    def _frozen(self, number: int) -> FrozenTrial:
+        return self.opened.get_trials(deepcopy=False)[number]
 
     def _wait_until_free(self, run: Path) -> None:
         """A training that lost its worker saves and ends by itself; one that lost its leash too is killed."""
@@ -174,14 +175,14 @@ class Worker:
             trial.set_user_attr(key, value)
         return known[best]
 
-    def _tell(self, trials: list[FrozenTrial]) -> None:
-        begun = [trial for trial in trainings(self.opened)]
-        done = sum(trial.state.is_finished() for trial in begun)
-        last = max((t for t in trials if t.state.is_finished()), key=lambda t: t.datetime_complete)
-        if SURPLUS in last.user_attrs:
+    def _tell(self) -> None:
+        """Prints how this worker's latest trial ended."""
+        trial = self._frozen(self.number)
+        if SURPLUS in trial.user_attrs:
             return
-        result = last.user_attrs.get(REASON) or ", ".join(f"{value:.4f}" for value in last.values or ())
+        done = sum(other.state.is_finished() for other in trainings(self.opened))
+        result = trial.user_attrs.get(REASON) or ", ".join(f"{value:.4f}" for value in trial.values or ())
         print(
-            f"trial {last.number} {last.state.name.lower()}: {result}; {done} of {self.study.trials or '?'} done",
+            f"trial {trial.number} {trial.state.name.lower()}: {result}; {done} of {self.study.trials or '?'} done",
             flush=True,
         )

@@ -66,7 +66,8 @@ def test_a_bad_trial_is_pruned_and_the_study_is_extended(sweep):
 
 def test_a_run_that_cannot_be_scored_fails(sweep):
     study = sweep(trials=1, evaluate=["split=test"])
-    study.start().finish()  # the stub leaves nothing that could be scored
+    worker = study.start()  # the stub leaves nothing that could be scored
+    assert worker.end() == 2 and "all 1 trials of study 'stubs' failed, the last: slts eval" in worker.log.read_text()
     [trial] = study.trials
     assert trial.state == TrialState.FAIL
     assert trial.user_attrs["reason"].startswith("slts evaluate, exit status 2: run=")
@@ -133,7 +134,7 @@ def test_a_trial_that_kills_its_workers_is_given_up(sweep):
     wait_for(lambda: at_step(study, 1))
     kill(worker.tree())
     worker.end()
-    study.start("retries=0").finish()
+    assert study.start("retries=0").end() == 2
     assert [trial.state for trial in study.trials] == [TrialState.FAIL]
 
 
