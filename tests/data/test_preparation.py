@@ -2,6 +2,7 @@ import errno
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -238,11 +239,14 @@ def test_a_surprise_in_one_clip_does_not_stop_the_rest(videos, tmp_path, monkeyp
 
 
 def test_an_interrupt_ends_quickly_and_leaves_no_process(videos, tmp_path):
-    process = start(tmp_path / "run.py", config(videos, tmp_path / "out", workers=2, shard_clips=1))
+    (tmp_path / "many").mkdir()
+    for i in range(60):  # work for long enough to be interrupted in
+        shutil.copy(videos / "ann" / "0.mkv", tmp_path / "many" / f"{i}.mkv")
+    process = start(tmp_path / "run.py", config(tmp_path / "many", tmp_path / "out", workers=2, shard_clips=1))
     while not list((tmp_path / "out").glob("*.tar")) and process.poll() is None:
         time.sleep(0.005)
     process.send_signal(signal.SIGINT)
-    error = process.communicate(timeout=10)[1].decode()
+    error = process.communicate(timeout=30)[1].decode()
     assert process.returncode != 0
     assert error.count("Traceback") <= 1 and error.rstrip().endswith("KeyboardInterrupt")
 
