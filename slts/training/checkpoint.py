@@ -156,16 +156,22 @@ def warm_start(run: Path, model: torch.nn.Module) -> list[str]:
     if not checkpoint.is_dir():
         raise UserError(f"warm_start={run} holds no checkpoint; give the folder of a run of slts train")
     known, own = _load(checkpoint / "model.safetensors"), model.state_dict()
-    networks = {name.partition(".")[0] for name in known}
-    shared = {name: value for name, value in own.items() if name.partition(".")[0] in networks}
+    networks = {_network(name) for name in known}
+    shared = {name: value for name, value in own.items() if _network(name) in networks}
     for name, value in shared.items():
         if name not in known or known[name].shape != value.shape:
             raise UserError(
-                f"warm_start={run}: its {name.partition('.')[0]} is another ({name} differs); give the same model=,"
+                f"warm_start={run}: its {_network(name)} is another ({name} differs); give the same model=,"
                 " vocoder= and speakers as there"
             )
     model.load_state_dict(own | {name: known[name] for name in shared})
-    return sorted({name.partition(".")[0] for name in own} - networks)
+    return sorted({_network(name) for name in own} - networks)
+
+
+def _network(parameter: str) -> str:
+    """A critic is a network of its own: one may begin against a vocoder that was trained without."""
+    before, critic, _ = parameter.partition("critic.")
+    return f"{before}critic" if critic else parameter.partition(".")[0]
 
 
 def load_optimizer(checkpoint: Path, parameters: list[Tensor]) -> list[dict[str, Tensor]]:

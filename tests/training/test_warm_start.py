@@ -41,6 +41,13 @@ def test_another_network_of_the_same_name_is_refused(run):
         warm_start(run, model)
 
 
+def test_a_critic_may_be_new_in_a_network_that_is_not(run):
+    model = network(a=3)
+    model["a"].add_module("critic", nn.Linear(3, 1))
+    assert warm_start(run, model) == ["a.critic"]
+    assert (model["a"][0].weight == 7).all() and not (model["a"].critic.weight == 7).any()
+
+
 def test_no_run(tmp_path):
     with pytest.raises(UserError, match="holds no checkpoint"):
         warm_start(tmp_path, network(a=3))
