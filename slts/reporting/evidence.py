@@ -52,7 +52,7 @@ def collect_evidence(runs: Path, data: Path | None = None) -> dict:
     }
     configs = {path: _config(path) for path in results["path"].unique()}
     settings = {}
-    for _, group in results.groupby("system"):
+    for _, group in results.groupby(["system", "corpus_hash"]):
         paths = list(group["path"].unique())
         settings |= dict(zip(paths, told_apart([_learned(configs[path]) for path in paths]), strict=True))
     rows = []
