@@ -1,7 +1,7 @@
 """A study as a small JSON file that is kept for good: its search space, and each training with settings and figures.
 
 ``study`` is the name, ``objectives`` maps the metrics to minimize or maximize, ``space`` the parameters to their
-distributions in Optuna's JSON, and ``trainings`` holds one object each: number, state, values, params, figures.
+distributions in Optuna's JSON, and ``trainings`` holds one object each: state, values, params, figures.
 """
 
 import json
@@ -12,7 +12,7 @@ from optuna.distributions import distribution_to_json, json_to_distribution
 from optuna.trial import TrialState, create_trial
 
 from slts.errors import UserError
-from slts.sweeping.trials import RUN, origin, trainings
+from slts.sweeping.trials import RUN, trainings
 
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -27,7 +27,6 @@ def write_record(study: optuna.Study, path: Path) -> None:
         "space": space,
         "trainings": [
             {
-                "number": origin(trial),
                 "state": trial.state.name,
                 "values": trial.values,
                 "params": trial.params,

@@ -96,7 +96,7 @@ def best(study: optuna.Study) -> pd.DataFrame:
                 **dict(zip(names, trial.values, strict=True)),
                 **{name: trial.user_attrs.get(name) for name in figures},
                 **trial.params,
-                "run": trial.user_attrs.get(RUN),
+                **{key: value for key, value in trial.user_attrs.items() if key == RUN},
             }
             for trial in chosen
         ]
