@@ -79,6 +79,7 @@ def _rows(folder: Path, runs: Path, corpora: dict[str, Corpus]) -> Iterator[dict
     model = trained.pop("model")
     rows, broken = _latest(file)
     for row in rows:
+        row |= {"variant": trained["variant"] or row["variant"]}
         notes = [*problems, *broken, *_doubts(row)]
         step = {"model": model and f"{model}, step {row.get('step')}"}
         when = {"scored_at": str(row.get("scored_at") or _modified(file))}
@@ -98,12 +99,20 @@ def _trained(folder: Path) -> tuple[dict, list[str]]:
     try:
         config = yaml.safe_load((folder / "config.yaml").read_text())
         model = f"{config['model']['name']} model, {config['vocoder']['name']}"
-        return {"task": config["task"]["name"], "variant": config["variant"], "model": model}, []
+        return {"task": config["task"]["name"], "variant": _variant(config), "model": model}, []
     except OSError:
         problem = "no config.yaml"
     except (yaml.YAMLError, KeyError, TypeError, ValueError):
         problem = "config.yaml of another version"
     return {"task": None, "variant": None, "model": None}, [problem]
+
+
+def _variant(config: dict) -> str:
+    """Discriminators may be given by their key, as in a study: then they are told apart as the variant's are."""
+    variant = config["variant"]
+    if not config["task"].get("discriminators") or variant == "with_discriminators":
+        return variant
+    return "with_discriminators" if variant == "paper" else f"{variant}_dis"
 
 
 def _hash(folder: Path) -> str | None:

@@ -2,6 +2,7 @@ import os
 
 import pandas as pd
 import pytest
+import yaml
 from run_folders import corpus_json, result, write_clips, write_run
 
 from slts.errors import UserError
@@ -99,3 +100,15 @@ def test_clips_of_another_evaluation_are_not_taken(tmp_path):
     low, high = intervals(clips)["stoi"]
     assert 0.45 <= low < 0.5 < high <= 0.55
     assert "a_mcd" in intervals(clips) and intervals(clips.assign(a_mcd=pd.NA)).get("a_mcd") is None
+
+
+@pytest.mark.parametrize(
+    ("variant", "system"),
+    [("paper", "SLTS_dis"), ("with_discriminators", "SLTS_dis"), ("no_asm", "SLTS_no_asm_dis")],
+)
+def test_discriminators_are_told_apart_however_they_were_given(tmp_path, variant, system):
+    run = write_run(tmp_path / "run", CORPUS, [result(CORPUS, variant=variant)], variant=variant)
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["task"]["discriminators"] = True
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    assert load_results(tmp_path)["system"].tolist() == [system]
