@@ -44,7 +44,7 @@ def report(study: optuna.Study, runs: Path, out: Path) -> None:
     )
     page.table("Best trials" if len(names) == 1 else "Trials that none beats in everything", best(study))
     if any(SEED in trial.params for trial in whole):
-        seeds = over_seeds(whole, names)
+        seeds = over_seeds(trials, names)
         page.table("Mean and standard deviation over seeds", seeds)
         for name, table in crossed(seeds).items():
             page.table(name, table)
@@ -103,12 +103,13 @@ def best(study: optuna.Study) -> pd.DataFrame:
     )
 
 
-def over_seeds(whole: list[FrozenTrial], names: list[str]) -> pd.DataFrame:
+def over_seeds(trials: list[FrozenTrial], names: list[str]) -> pd.DataFrame:
     """One row a setting of the other parameters, with its number of seeds before the figures, which are objectives
     (``names``) and offsets as mean ± standard deviation.
 
-    ``whole`` are trials that were trained to the end and have a parameter ``seed``.
+    Of the trials, which have a parameter ``seed``, those count that were trained to the end; one at least must be.
     """
+    whole = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     frame = _frame(whole, names)
     settings = [key for key in whole[0].params if key != SEED]
     figures = [name for name in dict.fromkeys([*names, *SHOWN]) if name in frame]

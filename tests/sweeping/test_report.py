@@ -45,6 +45,7 @@ def test_the_ablation_is_a_table_of_two_by_two(tmp_path):
                 offsets = {"val__offset_mae_ms": 10.0 + seed} if variant == "paper" else {}
                 point = {"task.discriminators": critics, "variant": variant, "seed": seed}
                 study.add_trial(trial(point, space, val__a_stoi=value, **offsets))
+    study.add_trial(trial(point, space, TrialState.PRUNED, val__a_stoi=0.0))  # counts in no mean
     report(study, tmp_path, tmp_path / "out")
     lines = (tmp_path / "out" / "report.md").read_text().splitlines()
     assert "| task.discriminators | variant=no_asm | variant=paper |" in lines
