@@ -91,7 +91,8 @@ def _rows(folder: Path, runs: Path, corpora: dict[str, Corpus]) -> Iterator[dict
         reasons = broken or [f"not evaluated yet: slts evaluate run={runs.name}/{run['run']}"]
         unknown = Corpus("unknown corpus", "unknown", {})
         names = _names(trained, corpora.get(_hash(folder), unknown))
-        yield {**trained, **names, **run, "model": model, "split": None, "sync": None, "note": [*problems, *reasons]}
+        unscored = {"split": None, "sync": None, "scored_at": None}
+        yield {**trained, **names, **run, "model": model, **unscored, "note": [*problems, *reasons]}
 
 
 def _trained(folder: Path) -> tuple[dict, list[str]]:

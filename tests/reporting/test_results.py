@@ -26,6 +26,13 @@ def test_latest_row_of_each_split_and_sync(tmp_path):
     assert set(found["model"]) == {"small model, griffin_lim, step 6"} and set(found["note"]) == {""}
 
 
+def test_runs_that_were_trained_and_not_scored_have_rows_too(tmp_path):
+    write_run(tmp_path / "a", CORPUS, [])
+    write_run(tmp_path / "b", CORPUS, [], variant="no_asm")
+    found = load_results(tmp_path)
+    assert list(found["system"]) == ["SLTS", "SLTS_no_ASM"] and found["scored_at"].isna().all()
+
+
 def test_what_is_wrong_with_a_run_is_said(tmp_path):
     old = result(CORPUS, version="0.0.1")
     del old["w_wer"]

@@ -161,3 +161,9 @@ def test_figures_are_drawn_where_there_is_something_to_draw(runs, tmp_path):
 def test_speakers_are_read_from_keys():
     assert speaker_of("s1_bbaf2n", ["s1", "s10"]) == "s1" and speaker_of("s10_bbaf2n", ["s1", "s10"]) == "s10"
     assert speaker_of("v2-00000-x", ["v2"]) == "v2" and speaker_of("x", ["v2"]) == "?"
+
+
+def test_tables_of_runs_that_were_trained_and_not_scored(tmp_path):
+    write_run(tmp_path / "runs" / "a", CORPUS, [])
+    done = slts("tables", f"runs={tmp_path / 'runs'}", f"out={tmp_path / 'out'}")
+    assert "not evaluated yet" in done.stdout and (tmp_path / "out" / "report.html").is_file()
