@@ -10,7 +10,7 @@ from omegaconf.errors import ConfigAttributeError
 from slts.data.loader import Augmentation, ShardDataset
 from slts.errors import UserError
 from slts.tasks import build_task, generates
-from slts.training.checkpoint import load_state, load_weights
+from slts.training.checkpoint import find_checkpoint, load_state, load_weights
 from slts.training.run_directory import RunDirectory
 
 
@@ -35,8 +35,8 @@ def load_run(path: str | Path, checkpoint: str = "best") -> TrainedRun:
     is one. Raises UserError when the folder holds no run, no checkpoint yet, or the run of another version of slts."""
     directory = RunDirectory(Path(path))
     config = directory.config()
-    weights = directory.path / checkpoint
-    if not weights.exists():
+    weights = find_checkpoint(directory.path, checkpoint)
+    if weights is None:
         raise UserError(f"run={path} has no checkpoint yet; let slts train reach its first validation")
     corpus = directory.corpus()
     try:

@@ -1,12 +1,13 @@
 """Checkpoints: whole or absent, without pickle, the same under one process, DDP and ZeRO.
 
 ``checkpoints/step-NNNNNNNN/`` holds ``model.safetensors``, ``optimizer.safetensors``, ``rng-RRRRR.safetensors`` for
-every rank and ``state.json`` (step, samples seen, best score, tracking id, size of every file). The learning rate
-follows from the step.
+every rank and ``state.json`` (step, samples seen, best score, tracking id, size and SHA-256 of every file). The
+learning rate follows from the step. Checkpoints from before there were hashes are known by their sizes alone.
 """
 
 import json
 import os
+import re
 import shutil
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -16,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from slts.data.shards import sha256
 from slts.errors import UserError
 
 
@@ -26,7 +28,7 @@ class TrainingState:
     step: int = 0
     samples: int = 0
     """Samples taken from the endless stream of the loader, over all ranks."""
-    best_score: float | None = None
+    best_score: float | int | None = None
     best_step: int | None = None
     tracking_id: str | None = None
 
@@ -89,11 +91,31 @@ def _write(
     save_file({name: value.contiguous() for name, value in optimizer.items()}, temporary / "optimizer.safetensors")
     for rank, tensors in enumerate(rng):
         save_file(tensors, temporary / f"rng-{rank:05d}.safetensors")
-    sizes = {file.name: file.stat().st_size for file in sorted(temporary.iterdir())}
-    (temporary / "state.json").write_text(json.dumps({**asdict(state), "files": sizes}))
+    files = sorted(temporary.iterdir())
+    sizes, hashes = {file.name: file.stat().st_size for file in files}, {file.name: sha256(file) for file in files}
+    (temporary / "state.json").write_text(json.dumps({**asdict(state), "files": sizes, "sha256": hashes}))
     for file in temporary.iterdir():
         _sync(file)
     _sync(temporary)
+
+
+def find_checkpoint(run: Path, name: str) -> Path | None:
+    """The checkpoint that the run's link ``name`` (best or last) points to; None where it points to nothing.
+
+    Raises:
+        UserError: it points to something else than a checkpoint of the run.
+    """
+    link, checkpoints = run / name, run / "checkpoints"
+    if not link.exists():
+        return None
+    if not link.is_symlink():  # copied without links
+        return link
+    target = link.resolve()
+    if target.parent != checkpoints.resolve() or not re.fullmatch(r"step-\d+", target.name):
+        raise UserError(
+            f"{link} points to {target}, which is no checkpoint of this run; remove this link, not its target"
+        )
+    return checkpoints / target.name
 
 
 def last_checkpoint(run: Path) -> Path | None:
@@ -102,34 +124,66 @@ def last_checkpoint(run: Path) -> Path | None:
     Raises:
         UserError: it is not whole. Once its folder is deleted, the newest whole one takes its place.
     """
-    last = run / "last"
-    whole = [folder for folder in sorted((run / "checkpoints").glob("step-*")) if _damage(folder) is None]
-    if not last.is_dir():
-        return whole[-1] if whole else None
-    last = last.resolve()
-    if damage := _damage(last):
-        fallback = f"training then continues from {whole[-1].name}" if whole else "training then starts anew"
+    last = find_checkpoint(run, "last")
+    damage = _damage(last) if last else None
+    if last and not damage:
+        return last
+    others = (folder for folder in sorted((run / "checkpoints").glob("step-*"), reverse=True) if folder != last)
+    whole = next((folder for folder in others if _damage(folder) is None), None)
+    if damage:
+        fallback = f"training then continues from {whole.name}" if whole else "training then starts anew"
         raise UserError(f"{last} is damaged ({damage}); delete this folder, {fallback}")
-    return last
+    return whole
 
 
 def _damage(checkpoint: Path) -> str | None:
+    """What is wrong with a checkpoint's files by its state.json; every byte is read."""
     try:
-        sizes = json.loads((checkpoint / "state.json").read_text())["files"]
-        for name, size in sizes.items():
-            if (found := (checkpoint / name).stat().st_size) != size:
-                return f"{name} has {found} of {size} bytes"
-    except FileNotFoundError as error:
-        return f"{Path(error.filename).name} is missing"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return "state.json is not of slts train"
+        sizes = _read_state(checkpoint)["files"]
+    except UserError:
+        return "state.json is not of slts train" if (checkpoint / "state.json").exists() else "state.json is missing"
+    return next((damage for name in sizes if (damage := _file_damage(checkpoint / name))), None)
+
+
+def _file_damage(file: Path) -> str | None:
+    state = _read_state(file.parent) if (file.parent / "state.json").exists() else {"files": {}, "sha256": {}}
+    try:
+        if (found := file.stat().st_size) != (size := state["files"].get(file.name, found)):
+            return f"{file.name} has {found} of {size} bytes"
+        if (digest := state["sha256"].get(file.name)) and sha256(file) != digest:
+            return f"the SHA-256 of {file.name} is not that of state.json"
+    except FileNotFoundError:
+        return f"{file.name} is missing"
+    except OSError as error:
+        return f"{file.name} cannot be read ({error.strerror})"
     return None
 
 
 def load_state(checkpoint: Path) -> TrainingState:
-    known = {field.name for field in fields(TrainingState)}
-    read = json.loads((checkpoint / "state.json").read_text())
-    return TrainingState(**{name: value for name, value in read.items() if name in known})
+    """Raises UserError for a state.json that is not of slts train."""
+    read = _read_state(checkpoint)
+    return TrainingState(**{field.name: read[field.name] for field in fields(TrainingState) if field.name in read})
+
+
+def _read_state(checkpoint: Path) -> dict:
+    """state.json, every value of its type; names of files lead nowhere else."""
+    file = checkpoint / "state.json"
+    try:
+        state = {"sha256": {}, **json.loads(file.read_text())}
+        for field in fields(TrainingState):
+            value = state.get(field.name, field.default)
+            if isinstance(value, bool) or not isinstance(value, field.type):
+                raise ValueError(f"{field.name} is {value!r}")
+            if isinstance(value, int) and value < 0 and field.name != "best_score":
+                raise ValueError(f"{field.name} is {value}")
+        for key, kind in (("files", int), ("sha256", str)):
+            for name, value in state[key].items():
+                if not re.fullmatch(r"[\w-]+\.safetensors", name) or not isinstance(value, kind):
+                    raise ValueError(f"{key} has {name!r}: {value!r}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+        raise UserError(f"{file} is not of slts train ({reason}); take another checkpoint, or train again") from None
+    return state
 
 
 def load_weights(checkpoint: Path, model: torch.nn.Module) -> None:
@@ -152,8 +206,8 @@ def warm_start(run: Path, model: torch.nn.Module) -> list[str]:
     Raises:
         UserError: no run, no checkpoint yet, or a network of both that differs.
     """
-    checkpoint = run / "best"
-    if not checkpoint.is_dir():
+    checkpoint = find_checkpoint(run, "best")
+    if checkpoint is None:
         raise UserError(f"warm_start={run} holds no checkpoint; give the folder of a run of slts train")
     known, own = _load(checkpoint / "model.safetensors"), model.state_dict()
     networks = {_network(name) for name in known}
@@ -195,10 +249,18 @@ def load_optimizer(checkpoint: Path, parameters: list[Tensor]) -> list[dict[str,
 
 
 def _load(file: Path) -> dict[str, Tensor]:
+    """Raises UserError for a file that is not as it was written, and for numbers that are not finite."""
+    damage = _file_damage(file)
     try:
-        return load_file(file)
+        tensors = {} if damage else load_file(file)
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{file} cannot be read ({error}); delete the checkpoint {file.parent.name}") from None
+        damage = str(error)
+    if damage:
+        raise UserError(f"{file} cannot be read ({damage}); take another checkpoint of the run, or train it again")
+    for name, value in tensors.items():
+        if not value.isfinite().all():
+            raise UserError(f"{file}: {name} is not finite; take another checkpoint of the run, or train it again")
+    return tensors
 
 
 def link_best(run: Path, state: TrainingState) -> None:

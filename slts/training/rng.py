@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
+
+from slts.errors import UserError
 
 
 def rng_state() -> dict[str, Tensor]:
@@ -39,10 +42,18 @@ def set_rng_state(state: dict[str, Tensor]) -> None:
 
 
 def restore_rng(checkpoint: Path, rank: int) -> None:
-    """Puts back a rank's state; a rank that was not there when the checkpoint was made keeps its seed."""
+    """Puts back a rank's state; a rank that was not there when the checkpoint was made keeps its seed.
+
+    Raises:
+        UserError: what is there is no state of random generators.
+    """
     file = checkpoint / f"rng-{rank:05d}.safetensors"
-    if file.exists():
-        set_rng_state(load_file(file))
+    try:
+        if file.exists():
+            set_rng_state(load_file(file))
+    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{file} cannot be read ({reason}); delete the checkpoint {checkpoint}") from None
 
 
 @contextmanager

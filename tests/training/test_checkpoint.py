@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from slts.config import compose
 from slts.errors import UserError
@@ -22,6 +22,7 @@ from slts.training.checkpoint import (
     load_state,
     load_weights,
     save_checkpoint,
+    warm_start,
 )
 from slts.training.data_parallel import DataParallel
 from slts.training.optimizer import build_optimizer
@@ -178,6 +179,71 @@ def test_a_damaged_checkpoint_is_refused_and_the_whole_one_before_named(tmp_path
         last_checkpoint(tmp_path)
     shutil.rmtree(path)
     assert last_checkpoint(tmp_path).name == "step-00000001"
+
+
+def test_a_flipped_bit_is_refused_by_its_hash(tmp_path):
+    model, optimisation = trained()
+    for step in (1, 2):
+        path = save(tmp_path, model, optimisation, step=step, best_step=step)
+    for name in ("model.safetensors", "optimizer.safetensors", "rng-00000.safetensors"):
+        whole = (path / name).read_bytes()
+        (path / name).write_bytes(whole[:-3] + bytes([whole[-3] ^ 64]) + whole[-2:])
+        with pytest.raises(UserError, match=f"SHA-256 of {name} is not that of state.*continues from step-00000001"):
+            last_checkpoint(tmp_path)
+        if name == "model.safetensors":
+            with pytest.raises(UserError, match=r"model\.safetensors cannot be read \(the SHA-256"):
+                load_weights(path, model)
+        (path / name).write_bytes(whole)
+    assert last_checkpoint(tmp_path) == path
+
+
+def test_a_checkpoint_without_hashes_loads_unless_a_weight_is_not_finite(tmp_path):
+    model, optimisation = trained()
+    path = save(tmp_path, model, optimisation, step=1, best_step=1)
+    state = json.loads((path / "state.json").read_text())
+    del state["sha256"]  # as before there were hashes
+    (path / "state.json").write_text(json.dumps(state))
+    assert last_checkpoint(tmp_path) == path
+    load_weights(path, model)
+    weights = load_file(path / "model.safetensors")
+    weights["0.bias"][1] = float("nan")
+    save_file(weights, path / "model.safetensors")
+    with pytest.raises(UserError, match=r"model\.safetensors: 0\.bias is not finite") as caught:
+        load_weights(path, model)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"step": "7"}, {"step": -1}, {"step": True}, {"samples": None}, {"best_score": "x"}, {"best_step": 1.5},
+        {"tracking_id": ["a"]}, {"files": None},
+        {"files": {"../../etc/passwd": 1}}, {"sha256": {"model.safetensors": 1}},
+    ],
+)  # fmt: skip
+def test_a_strange_state_is_one_line(tmp_path, changed):
+    path = save(tmp_path, *trained(), step=1, best_step=1)
+    state = json.loads((path / "state.json").read_text())
+    (path / "state.json").write_text(json.dumps(state | changed))
+    with pytest.raises(UserError, match=r"state\.json is not of slts train"):
+        last_checkpoint(tmp_path)
+    with pytest.raises(UserError, match=r"state\.json is not of slts train") as caught:
+        load_state(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["last", "best"])
+def test_a_link_out_of_the_run_never_asks_to_delete_its_target(tmp_path, name):
+    run, elsewhere = tmp_path / "run", tmp_path / "precious"
+    run.mkdir()
+    elsewhere.mkdir()
+    save(run, *trained(), step=1, best_step=1)
+    for target in (elsewhere, run, run / "checkpoints"):
+        (run / name).unlink()
+        (run / name).symlink_to(target)
+        with pytest.raises(UserError, match="no checkpoint of this run; remove this link, not its target") as caught:
+            last_checkpoint(run) if name == "last" else warm_start(run, torch.nn.Linear(2, 2))
+        assert "delete" not in str(caught.value)
 
 
 def test_a_checkpoint_of_another_model_is_refused_by_name(tmp_path):
