@@ -1,11 +1,14 @@
 """The console script ``slts``: ``slts VERB key=value ...``."""
 
 import importlib
+import os
 import sys
+import tempfile
+import traceback
 
 from slts import __version__
 from slts.config import compose, help_text
-from slts.errors import UserError
+from slts.errors import UserError, disk_fault
 
 VERBS = {
     "prepare": "raw corpus to shards",
@@ -22,13 +25,16 @@ VERBS = {
 
 
 def run(verb: str, arguments: list[str]) -> int:
-    """Compose the config of a verb and call its ``main(config)``. Returns the exit status: 2 for a user's mistake."""
+    """Compose the config of a verb and call its ``main(config)``. Returns the exit status: 2 for a user's mistake and
+    for a folder that is full or closed, 1 for what was not foreseen."""
+    written: list[str] = []
     try:
         module = importlib.import_module(f"slts.{verb}")
         if "--help" in arguments or "-h" in arguments:
             print(help_text(verb, module.__doc__, [a for a in arguments if a not in ("--help", "-h")]))
             return 0
         config, _ = compose(verb, arguments)
+        written += [str(config[key]) for key in ("out", "runs", "run") if config.get(key)]
         return module.main(config) or 0
     except UserError as error:
         print(f"slts {verb}: {error}", file=sys.stderr)
@@ -36,6 +42,26 @@ def run(verb: str, arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print(f"slts {verb}: interrupted", file=sys.stderr)
         return 130
+    except Exception as error:
+        fault = disk_fault(error, written) if isinstance(error, OSError) else None
+        print(f"slts {verb}: {fault or _unforeseen(verb, error)}", file=sys.stderr)
+        return 2 if fault else 1
+
+
+def _unforeseen(verb: str, error: Exception) -> str:
+    """One line that names the file in which the traceback is; with SLTS_TRACEBACK=1 the traceback itself."""
+    if os.environ.get("SLTS_TRACEBACK") == "1":
+        return "".join(traceback.format_exception(error)).rstrip()
+    said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix=f"slts-{verb}-", suffix=".txt", delete=False, encoding="utf-8", errors="backslashreplace"
+        ) as file:
+            traceback.print_exception(error, file=file)
+        where = f"the traceback is in {file.name}"
+    except OSError:
+        where = "SLTS_TRACEBACK=1 shows the traceback"
+    return f"not foreseen, {said}; {where}"
 
 
 def main() -> None:

@@ -74,13 +74,13 @@ def on_main_process(accelerator: Accelerator, action: Callable[[], None]) -> Non
     """Runs ``action`` on the main process while the others wait.
 
     Raises:
-        UserError: on the main process, what the action raised; the other ranks end in silence with the same status.
+        UserError or OSError: on the main process, what the action raised; the other ranks end in silence, status 2.
     """
     refused = None
     if accelerator.is_main_process:
         try:
             action()
-        except UserError as error:
+        except (UserError, OSError) as error:
             refused = error
     [failed] = broadcast_object_list([refused is not None])
     if refused is not None:

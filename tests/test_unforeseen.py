@@ -1,0 +1,72 @@
+"""What no command foresaw ends in one line: a full or closed folder with what to free, the rest with its traceback's
+file."""
+
+import errno
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+import slts.tables
+from slts.cli import run
+
+
+def ended(error: Exception, monkeypatch, capsys, *arguments: str) -> tuple[int, str]:
+    """Status and the line of ``slts tables`` that dies of ``error``."""
+
+    def main(config):
+        raise error
+
+    monkeypatch.setattr(slts.tables, "main", main)
+    status = run("tables", list(arguments or ["out=x"]))
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1, said
+    return status, said
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_full_or_closed_folder_is_named_in_one_line(number, named, tmp_path, monkeypatch, capsys):
+    file = tmp_path / "there" / "x.png"
+    error = OSError(number, os.strerror(number), *([str(file)] if named else []))
+    if not named:
+        monkeypatch.setattr("shutil.disk_usage", lambda folder: Usage(folder, tmp_path))
+    status, said = ended(error, monkeypatch, capsys, f"out={tmp_path}/later/out")
+    assert status == 2 and str(tmp_path) in said
+    assert ("free space there" if number in (errno.ENOSPC, errno.EDQUOT) else "choose another folder") in said
+
+
+class Usage:
+    """A disk that is full where the command writes, and nowhere else."""
+
+    def __init__(self, folder: Path, full: Path):
+        self.free = 0 if Path(folder).is_relative_to(full) else 10**12
+
+
+def test_a_really_full_device_is_one_line(monkeypatch, capsys):
+    def main(config):
+        with open("/dev/full", "w") as file:
+            file.write("x")
+
+    monkeypatch.setattr(slts.tables, "main", main)
+    assert run("tables", ["out=x"]) == 2
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1 and "the disk is full" in said
+
+
+def test_the_traceback_of_the_unforeseen_is_in_the_file_that_the_line_names(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    status, said = ended(ValueError("of two\nlines"), monkeypatch, capsys)
+    assert status == 1 and "ValueError: of two lines" in said
+    [file] = tmp_path.iterdir()
+    assert re.search(r"the traceback is in (.*)$", said)[1] == str(file)
+    assert "Traceback" in file.read_text() and "raise error" in file.read_text()
+
+
+def test_the_traceback_is_shown_where_it_is_asked_for(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("SLTS_TRACEBACK", "1")
+    monkeypatch.setattr(slts.tables, "main", lambda config: 1 / 0)
+    assert run("tables", ["out=x"]) == 1
+    assert "Traceback" in capsys.readouterr().err and not list(tmp_path.iterdir())
