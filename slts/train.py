@@ -43,7 +43,7 @@ def corpus_of(config) -> dict:
     from slts.errors import UserError
 
     try:
-        return shard_source(config.data, config.disk_gb).corpus
+        return shard_source(config.data, config.disk_gb, config.verify_shards).corpus
     except UserError as error:
         made = f"; the corpus of this experiment: {config.corpus_command}" if config.corpus_command else ""
         raise UserError(f"{error}{made}") from None
@@ -66,7 +66,7 @@ def _train(config, corpus: dict, accelerator) -> int:
     picture = (config.model.image_size, config.model.channels)
     augmentation = Augmentation(**config.augment, chunk_seconds=config.chunk_seconds)
     cache = int(config.cache_gb * 1e9 / max(1, config.workers))
-    shards = {"window_shards": config.window_shards, "disk_gb": config.disk_gb}
+    shards = {"window_shards": config.window_shards, "disk_gb": config.disk_gb, "verify_shards": config.verify_shards}
     dataset = ShardDataset(config.data, "train", *picture, augmentation, config.seed, cache, **shards)
     task = build_task(config, corpus)
     fresh = warm_start(Path(config.warm_start), task) if config.warm_start else []

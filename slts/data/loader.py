@@ -18,7 +18,7 @@ from slts.data.augmentation import Augmentation, augment
 from slts.data.batch import Batch, collate
 from slts.data.decoding import decode_picture, decode_sound, to_rgb
 from slts.data.order import EndlessSampler, SampleOrder
-from slts.data.shard_source import FetchAhead, Remote, shard_source
+from slts.data.shard_source import FetchAhead, Remote, is_sound, shard_source
 from slts.data.shards import MEMBERS, index_shard
 from slts.errors import UserError
 
@@ -48,6 +48,7 @@ class ShardDataset(Dataset):
         speakers: names in the order of ``Batch.speaker``; None takes the corpus's.
         window_shards: shards whose samples are mixed with each other; 0 mixes all.
         disk_gb: room for fetched shards.
+        verify_shards: hash every shard at its first use in a process.
 
     Raises:
         UserError: no such data or split; on access, a shard that cannot be had, or is damaged, or an unknown speaker.
@@ -65,14 +66,16 @@ class ShardDataset(Dataset):
         speakers: list[str] | None = None,
         window_shards: int = 0,
         disk_gb: float = 20.0,
+        verify_shards: bool = True,
     ):
-        self.source = shard_source(data, disk_gb)
+        self.source = shard_source(data, disk_gb, verify_shards)
         corpus = self.source.corpus
         shards = [shard for shard in corpus["shards"] if shard["file"].startswith(f"{split}-")]
         if not shards:
             raise UserError(f"data={data}: no {split} split; it has {', '.join(corpus['splits'])}")
         self.shards = [shard["file"] for shard in shards]
         self.clips = [shard["clips"] for shard in shards]
+        self.digests = [shard["sha256"] for shard in shards] if verify_shards else None
         self.order = SampleOrder(self.clips, seed, window_shards)
         self.speakers = {name: i for i, name in enumerate(speakers or corpus["speakers"])}
         self.image_size, self.channels = image_size, channels
@@ -125,11 +128,17 @@ class ShardDataset(Dataset):
 
     def _index(self, shard: int) -> _Index:
         if shard not in self.indices:
-            entries = index_shard(self.source.path(self.shards[shard]))
+            path = self.source.path(self.shards[shard])
+            entries = index_shard(path)
             if len(entries) != self.clips[shard]:
                 raise UserError(
                     f"{self.shards[shard]}: {len(entries)} samples, and {self.clips[shard]} in corpus.json; "
                     "prepare the corpus again"
+                )
+            if self.digests and not is_sound(path, self.digests[shard]):
+                raise UserError(
+                    f"{path}: its SHA-256 is not that of corpus.json; copy it or prepare the corpus again, or train on"
+                    " it as it is with verify_shards=false"
                 )
             places = np.array([[entry["members"][name] for name in MEMBERS] for entry in entries])
             self.indices[shard] = _Index([entry["key"] for entry in entries], places)

@@ -28,7 +28,7 @@ from pathlib import Path
 from webdataset.gopen import Pipe, gopen, gopen_schemes
 
 from slts.data.order import SampleOrder
-from slts.data.shards import read_corpus_json
+from slts.data.shards import read_corpus_json, sha256
 from slts.errors import UserError
 
 TRIES, PAUSE = 3, 1.0
@@ -37,10 +37,12 @@ STALL = 120
 """Seconds without data after which a download counts as broken."""
 IN_USE = 60
 """Seconds since its last use during which a shard is not removed from the cache."""
+SOUND: set[tuple[Path, str]] = set()
+"""Shards that this process has hashed and found as recorded."""
 
 
-def shard_source(data: str | Path, disk_gb: float = 20.0) -> "Folder | Remote":
-    """The shards that ``data`` names; a Path is always a folder.
+def shard_source(data: str | Path, disk_gb: float = 20.0, verify: bool = True) -> "Folder | Remote":
+    """The shards that ``data`` names; a Path is always a folder. ``verify`` hashes cached shards at first use.
 
     A command is run as it stands, so ``data`` must be what the user gave, never what a file says.
 
@@ -48,7 +50,15 @@ def shard_source(data: str | Path, disk_gb: float = 20.0) -> "Folder | Remote":
         UserError: there are no shards, or they cannot be reached.
     """
     remote = isinstance(data, str) and (data.startswith("pipe:") or "://" in data)
-    return _remote(data, disk_gb) if remote else Folder(Path(data))
+    return _remote(data, disk_gb, verify) if remote else Folder(Path(data))
+
+
+def is_sound(path: Path, digest: str) -> bool:
+    """Whether a shard has this SHA-256; one that had it is not read again in this process."""
+    known = (path, digest) in SOUND or (path.exists() and sha256(path) == digest)
+    if known:
+        SOUND.add((path, digest))
+    return known
 
 
 class Folder:
@@ -68,7 +78,7 @@ class Remote:
     minute.
     """
 
-    def __init__(self, data: str, disk_gb: float):
+    def __init__(self, data: str, disk_gb: float, verify: bool):
         scheme = data.partition(":")[0]
         if scheme not in gopen_schemes or scheme == "__default__":
             raise UserError(
@@ -77,7 +87,7 @@ class Remote:
             )
         if scheme == "pipe" and "{name}" not in data:
             raise UserError(f"data={data}: the command needs {{name}} in the place of the file to read")
-        self.data, self.limit = data, int(disk_gb * 1e9)
+        self.data, self.limit, self.verify = data, int(disk_gb * 1e9), verify
         cache = Path(os.environ.get("SLTS_CACHE", "~/.cache/slts")).expanduser()
         self.shards, facts = cache / "shards", cache / hashlib.sha256(data.encode()).hexdigest()[:16]
         try:
@@ -91,7 +101,7 @@ class Remote:
         self.digests = {shard["file"]: shard["sha256"] for shard in self.corpus["shards"]}
 
     def path(self, name: str) -> Path:
-        """The local copy of a shard, fetched if it is not there. Raises UserError when it cannot be had."""
+        """The local copy of a shard, fetched if it is not there or damaged. Raises UserError when it cannot be had."""
         digest = self.digests[name]
         path = self.shards / f"{name.removesuffix('.tar')}-{digest[:16]}.tar"
         try:
@@ -101,6 +111,10 @@ class Remote:
                 if not path.exists():
                     self._fetch(name, path, digest)
                     self._make_room()
+        if self.verify and not is_sound(path, digest):
+            with self._lock(path):
+                if not is_sound(path, digest):
+                    self._fetch(name, path, digest)
         return path
 
     @contextmanager

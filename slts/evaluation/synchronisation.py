@@ -22,7 +22,8 @@ def validate_offsets(config, run: RunDirectory, accelerator, task: torch.nn.Modu
     found within one video frame. Complete on the main process, empty elsewhere.
     """
     picture = (config.model.image_size, config.model.channels)
-    dataset = ShardDataset(config.data, "val", *picture, Augmentation(config.augment.crop), disk_gb=config.disk_gb)
+    shards = {"disk_gb": config.disk_gb, "verify_shards": config.verify_shards}
+    dataset = ShardDataset(config.data, "val", *picture, Augmentation(config.augment.crop), **shards)
     ranks = accelerator.process_index, accelerator.num_processes
     rows = []
     for batch in evaluation_loader(dataset, config.batch_size, config.validate_clips, *ranks):

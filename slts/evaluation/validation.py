@@ -33,7 +33,8 @@ def validate(config, corpus: dict, run: RunDirectory, accelerator, task: torch.n
     if not generates(task):
         return validate_offsets(config, run, accelerator, task, step)
     picture = (config.model.image_size, config.model.channels)
-    dataset = ShardDataset(config.data, "val", *picture, Augmentation(config.augment.crop), disk_gb=config.disk_gb)
+    shards = {"disk_gb": config.disk_gb, "verify_shards": config.verify_shards}
+    dataset = ShardDataset(config.data, "val", *picture, Augmentation(config.augment.crop), **shards)
     batches = evaluation_loader(
         dataset, config.batch_size, config.validate_clips, accelerator.process_index, accelerator.num_processes
     )

@@ -17,8 +17,8 @@ from slts.data.shards import write_whole
 from slts.errors import UserError
 
 HARMLESS = (
-    "data", "corpus_command", "name", "runs", "workers", "cache_gb", "disk_gb", "log_every", "keep_checkpoints",
-    "dry_run", "tracking", "most_skipped", "watchdog_minutes",
+    "data", "corpus_command", "name", "runs", "workers", "cache_gb", "disk_gb", "verify_shards", "log_every",
+    "keep_checkpoints", "dry_run", "tracking", "most_skipped", "watchdog_minutes",
 )  # fmt: skip
 """Keys that may differ when a run is continued: none changes what is learned."""
 LOCK = ".lock"

@@ -12,7 +12,7 @@ from slts.data.augmentation import Augmentation, augment
 from slts.data.decoding import decode_picture, decode_sound, to_rgb
 from slts.data.loader import ShardDataset, evaluation_loader, training_loader
 from slts.data.media import decode_flac, decode_frames, encode_flac, encode_h264
-from slts.data.shards import sha256, write_shard
+from slts.data.shards import index_shard, sha256, write_shard
 from slts.errors import UserError
 
 CLIPS = (5, 3, 6)
@@ -45,6 +45,14 @@ def make_corpus(folder, clips=CLIPS, frames: int = 12, damaged: str | None = Non
     facts = {"name": "test", "hash": "0", "splits": {"train": {}}, "speakers": ["s1"], "mel": None, "shards": shards}
     (folder / "corpus.json").write_text(json.dumps(facts))
     return folder
+
+
+def flip_a_bit(shard) -> None:
+    """Damage that no decoder notices, in the padding of a member."""
+    data = bytearray(shard.read_bytes())
+    offset, size = index_shard(shard)[-1]["members"]["json"]
+    data[offset + size] ^= 1
+    shard.write_bytes(data)
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +152,17 @@ def test_a_shard_with_other_clips_than_recorded_is_refused(corpus, tmp_path):
     shutil.copy(corpus / "train-000000.tar", tmp_path / "corpus" / "train-000001.tar")
     with pytest.raises(UserError, match=r"train-000001\.tar: 5 samples, and 3 in corpus\.json"):
         batches(tmp_path / "corpus", 3)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_shard_that_is_not_as_recorded_is_refused_unless_told_otherwise(corpus, tmp_path, workers):
+    shutil.copytree(corpus, tmp_path / "corpus")
+    damaged = tmp_path / "corpus" / "train-000001.tar"
+    flip_a_bit(damaged)
+    with pytest.raises(UserError, match=r"train-000001\.tar: its SHA-256 is not that of corpus\.json") as caught:
+        batches(tmp_path / "corpus", 3, workers=workers)
+    assert "\n" not in str(caught.value)
+    assert len(batches(tmp_path / "corpus", 3, workers=workers, verify_shards=False)) == 3
 
 
 def test_no_such_split(corpus):

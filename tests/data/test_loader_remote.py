@@ -116,6 +116,17 @@ def test_another_content_than_recorded_is_refused(corpus, tmp_path, cache):
     assert not list(cache.glob("train-000001*.tar")) and not list(cache.glob(".*"))
 
 
+def test_a_damaged_shard_of_the_cache_is_fetched_anew(corpus, cache):
+    whole = batches(f"pipe:cat {corpus}/{{name}}", 3)
+    for shard in cache.glob("*.tar"):
+        shard.write_bytes(b"damaged")
+    shard_source._remote.cache_clear()
+    shard_source.SOUND.clear()  # as in the next process
+    again = batches(f"pipe:cat {corpus}/{{name}}", 3)
+    assert [b.key for b in again] == [b.key for b in whole]
+    assert all(shard.stat().st_size > 7 for shard in cache.glob("*.tar"))
+
+
 def test_a_hash_that_is_none_is_refused(corpus, tmp_path):
     facts = json.loads((corpus / "corpus.json").read_text())
     facts["shards"][1]["sha256"] = "../../x"
