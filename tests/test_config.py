@@ -89,3 +89,9 @@ def test_the_command_line_wins_over_variant_and_experiment():
 def test_a_bad_override_is_refused_with_the_way_out(override, words):
     with pytest.raises(UserError, match=words):
         compose("train", [*GIVEN, override])
+
+
+def test_a_seed_beyond_what_the_generators_take_is_refused():
+    with pytest.raises(UserError, match=r"seed=4294967296: must be 0\.\.4000000000"):
+        compose("train", ["data=x", "name=y", "seed=4294967296"])
+    assert compose("train", ["data=x", "name=y", "seed=4000000000"])[0].seed == 4000000000

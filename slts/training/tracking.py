@@ -38,7 +38,7 @@ class Tracking:
         self.dashboard = None
         if config.tracking.name == "wandb":
             self.dashboard = WandB(config, run, tracking_id)
-            if config.tracking.mode == "offline":
+            if self.dashboard.offline:
                 # Segments of one run replace each other when they are synced, so each holds the whole curve.
                 for at, values in self.log_file.restored():
                     self.dashboard.scalars(at, values)
@@ -113,7 +113,7 @@ class WandB:
             tracking_id = id_file.read_text()
         self.run = _start(config, run, tracking_id, config.variant)
         self.run.define_metric("*", step_metric="step")
-        self.id = self.run.id
+        self.id, self.offline = self.run.id, self.run.offline
         id_file.parent.mkdir(exist_ok=True)
         id_file.write_text(self.id)
 
@@ -162,6 +162,23 @@ def publish_scores(config: DictConfig, run: RunDirectory) -> None:
 
 
 def _start(config: DictConfig, run: RunDirectory, tracking_id: str | None, job_type: str):
+    """A run of W&B, online where that is wished and W&B can be reached, else offline."""
+    import wandb
+
+    if config.tracking.mode == "online":
+        try:
+            return _init(config, run, tracking_id, job_type, offline=False)
+        except wandb.errors.Error as error:
+            reason = str(error).strip().partition("\n")[0]
+            print(
+                f"W&B cannot be reached ({reason}); it goes on offline, to be sent by wandb sync"
+                f" {run.path}/wandb/offline-run-*",
+                flush=True,
+            )
+    return _init(config, run, tracking_id, job_type, offline=True)
+
+
+def _init(config: DictConfig, run: RunDirectory, tracking_id: str | None, job_type: str, offline: bool):
     """A run of W&B, grouped by study (else corpus) and job type, which is the ablation where a run is trained.
 
     Offline, the segments that earlier processes left go to ``wandb/replaced``, those of scores go for good: the new one
@@ -170,8 +187,7 @@ def _start(config: DictConfig, run: RunDirectory, tracking_id: str | None, job_t
     """
     import wandb
 
-    folder = run.path / "wandb"
-    offline, corpus = config.tracking.mode == "offline", run.corpus()["name"]
+    folder, corpus = run.path / "wandb", run.corpus()["name"]
     if offline:
         for segment in folder.glob("offline-run-*"):
             scores = segment.name.endswith(f"-{SCORES}")
@@ -182,7 +198,7 @@ def _start(config: DictConfig, run: RunDirectory, tracking_id: str | None, job_t
                 segment.rename(folder / "replaced" / segment.name)
     return wandb.init(
         project=config.tracking.project,
-        mode=config.tracking.mode,
+        mode="offline" if offline else "online",
         group=config.tracking.group or corpus,
         job_type=job_type,
         name=config.name,

@@ -101,7 +101,7 @@ def test_an_online_run_is_continued_and_not_logged_again(run, monkeypatch):
     class Online:
         """What slts uses of a W&B run."""
 
-        id, logged = "abc", []
+        id, offline, logged = "abc", False, []
 
         def log(self, row):
             self.logged.append(row)
@@ -115,6 +115,26 @@ def test_an_online_run_is_continued_and_not_logged_again(run, monkeypatch):
         tracking.Tracking(config("tracking.mode=online", "tracking.group=study"), run, 2, None)
     assert Online.logged == []
     assert (given["id"], given["resume"], given["group"]) == ("abc", "allow", "study")
+
+
+def test_online_without_a_key_is_one_line_and_goes_on_offline(tmp_path):
+    (tmp_path / "corpus.json").write_text('{"name": "toy"}')
+    code = (
+        "from test_tracking import *\n"
+        f"tracker = tracking.Tracking(config('tracking.mode=online'), RunDirectory(Path({str(tmp_path)!r})), 0, None)\n"
+        "tracker.scalars(1, {'loss': 0.5}); tracker.close()"
+    )
+    paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests", Path(__file__).parent)))
+    # Without key, and with W&B where nothing answers.
+    environment = {name: value for name, value in os.environ.items() if name != "WANDB_API_KEY"}
+    environment |= {"PYTHONPATH": paths, "HOME": str(tmp_path), "WANDB_BASE_URL": "http://127.0.0.1:9"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+    [line] = done.stdout.splitlines()
+    assert line.startswith("W&B cannot be reached (") and "goes on offline" in line
+    assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == 1 and len(rows(RunDirectory(tmp_path))) == 1
 
 
 def test_tensorboard_gets_scalars_and_sounds_once(run):
