@@ -18,6 +18,7 @@ GIVEN = ["data=x", "name=y"]
         ("a|b", ["a", "b"], ["c", 1]),
         ("null or >0", [None, 3], [0, "x"]),
         ("null or text", [None, "x"], ["", 3]),
+        ("folder name", ["run-1", "é=1"], ["", ".", "..", "../a", "/a", "a\\b", "a\nb", 3]),
     ],
 )
 def test_constraints(constraint, good, bad):
