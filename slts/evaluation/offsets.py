@@ -42,6 +42,11 @@ def estimate_offsets(
     for video in track(videos, "estimating", disable=len(videos) == 1):
         try:
             clip = read_clip(video, fps=run.corpus["config"]["fps"])
+            if "streams" in clip.extra:
+                note(
+                    f"{video}: "
+                    + ", ".join(f"{kind} stream {which} is read" for kind, which in clip.extra["streams"].items())
+                )
             if generates(run.task):
                 batch = as_batch(run, face_crops(run, clip, detector), clip.fps, 0, clip.audio)
                 row, faces = _row(_estimate(run, batch), 0), 1

@@ -46,6 +46,8 @@ def speaker_index(run: TrainedRun, name: str | None) -> int:
 def speak(run: TrainedRun, video: Path, speaker: int, detector: str | None = None) -> np.ndarray:
     """Speech (N,) float32 at 16 kHz for a video, in sync with it and as long. Raises Reject for an unusable video."""
     clip = read_picture(video, getattr(run.task, "fps", None) or run.corpus["config"]["fps"])
+    if "streams" in clip.extra:
+        print(f"{video}: video stream {clip.extra['streams']['video']} is read")
     frames = face_crops(run, clip, detector)
     audio = np.zeros(round(len(frames) / clip.fps * SAMPLE_RATE), np.float32)
     fade = round(OVERLAP * SAMPLE_RATE)

@@ -9,6 +9,8 @@ import pandas as pd
 import soundfile
 
 from slts.audio import SAMPLE_RATE
+from slts.data.clip import Reject
+from slts.data.media.container import audio_stream, open_media, refuse_special
 from slts.errors import UserError
 from slts.metrics.scoring import score_pair
 from slts.reporting.table import ResultTable
@@ -72,19 +74,20 @@ def read_sound(file: Path) -> np.ndarray:
         UserError: the file cannot be read.
     """
     try:
+        refuse_special(file)
         if file.suffix in (".wav", ".flac"):
             audio, rate = soundfile.read(file, dtype="float32")
             if audio.ndim == 1 and rate == SAMPLE_RATE:
                 return audio
         return _decoded(file)
-    except (OSError, IndexError, ValueError, soundfile.LibsndfileError) as error:
+    except (Reject, OSError, IndexError, ValueError, soundfile.LibsndfileError) as error:
         raise UserError(f"clip={file}: its sound cannot be read ({error}); give a sound or video file") from None
 
 
 def _decoded(file: Path) -> np.ndarray:
     graph, pieces = av.filter.Graph(), []
-    with av.open(str(file)) as container:
-        stream = container.streams.audio[0]
+    with open_media(file) as container:
+        stream = audio_stream(container)
         graph.link_nodes(
             graph.add_abuffer(template=stream),
             graph.add("aresample", f"{SAMPLE_RATE}:internal_sample_fmt=s16p"),

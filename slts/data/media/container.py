@@ -1,12 +1,15 @@
 """Opening media files, decoding their frames in presentation order, and their timestamps."""
 
 import io
+import stat
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import av
 import numpy as np
+from av.stream import Disposition
 from scipy.ndimage import median_filter
 
 from slts.data.clip import Reject
@@ -21,34 +24,96 @@ VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".web
 """What is taken for a video in a folder."""
 
 
+NO_PICTURE = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+"""Marks of video streams that do not show the speaker: covers, thumbnails, stills."""
+NO_OTHER_FILE = {"protocol_whitelist": "none"}
+"""Options of FFmpeg with which a playlist cannot reach any other file."""
+
+_stills: dict[int, set[int]] = {}
+"""Indices of the one-frame video streams of containers that are open and hold several, by the container's id."""
+
+
 @contextmanager
 def open_media(source: Path | bytes, format: str | None = None) -> Iterator[av.container.InputContainer]:
     """A container over one open file. With an empty protocol list a playlist cannot reach any other file.
 
-    A ``format`` by its FFmpeg name is the only one tried; without it the file's content decides.
+    A ``format`` by its FFmpeg name is the only one tried; without it the file's content decides. Pipes, sockets and
+    devices, whose opening may wait for ever, are refused unopened.
     """
     try:
         with (
-            io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file,
-            av.open(file, format=format, options={"protocol_whitelist": "none"}) as container,
+            _open(source) as file,
+            av.open(file, format=format, options=NO_OTHER_FILE) as container,
         ):
-            yield container
+            if len(container.streams.video) > 1:
+                _stills[id(container)] = _one_frame_streams(source, format)
+            try:
+                yield container
+            finally:
+                _stills.pop(id(container), None)
     except (av.FFmpegError, OSError) as error:
         raise Reject("unreadable", error.strerror or str(error)) from None
 
 
+def refuse_special(path: Path) -> None:
+    """Raises Reject("unreadable") for a pipe, socket or device, and OSError where nothing is there."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise Reject("unreadable", "a pipe, socket or device, not a file")
+
+
+def _open(source: Path | bytes) -> io.IOBase:
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    refuse_special(source)
+    return open(source, "rb")
+
+
+def _one_frame_streams(source: Path | bytes, format: str | None) -> set[int]:
+    """Indices of video streams with one packet: few packets are read where there is no such stream."""
+    with _open(source) as file, av.open(file, format=format, options=NO_OTHER_FILE) as container:
+        packets = Counter()
+        for packet in container.demux(*container.streams.video):
+            packets[packet.stream.index] += packet.size > 0
+            if all(packets[stream.index] > 1 for stream in container.streams.video):
+                break
+        return {stream.index for stream in container.streams.video if packets[stream.index] < 2}
+
+
 def video_stream(container: av.container.InputContainer) -> av.VideoStream:
-    """The first video stream. Raises Reject("no_video")."""
-    if not container.streams.video:
+    """The video stream that players show: the default one of those that move. Raises Reject("no_video")."""
+    moving = _moving(container)
+    if not moving:
         raise Reject("no_video", "the file has no video stream")
-    return container.streams.video[0]
+    return _default(moving)
 
 
 def audio_stream(container: av.container.InputContainer) -> av.AudioStream:
-    """The first audio stream. Raises Reject("no_audio")."""
+    """The audio stream that players play: the default one, else the first. Raises Reject("no_audio")."""
     if not container.streams.audio:
         raise Reject("no_audio", "the file has no audio stream")
-    return container.streams.audio[0]
+    return _default(container.streams.audio)
+
+
+def chosen_streams(container: av.container.InputContainer) -> dict[str, str]:
+    """Which "video" and "audio" stream is read, such as "2 of 3", where there are several to choose from."""
+    kinds = {"video": _moving(container), "audio": list(container.streams.audio)}
+    return {
+        kind: f"{streams.index(_default(streams)) + 1} of {len(streams)}"
+        for kind, streams in kinds.items()
+        if len(streams) > 1
+    }
+
+
+def _moving(container: av.container.InputContainer) -> list[av.VideoStream]:
+    """The video streams that are no covers and, where there are several, no stills."""
+    streams = [stream for stream in container.streams.video if not stream.disposition & NO_PICTURE]
+    still = _stills.get(id(container), ())
+    return [stream for stream in streams if stream.index not in still] or streams
+
+
+def _default(streams: list[av.stream.Stream]) -> av.stream.Stream:
+    return next((stream for stream in streams if stream.disposition & Disposition.default), streams[0])
 
 
 def decoded_frames(

@@ -21,7 +21,7 @@ def mux(video: Path | bytes, audio: np.ndarray, out: Path) -> None:
     Raises:
         Reject: unreadable or no_video; unreadable also where an mp4 cannot hold the stream.
     """
-    with open_media(video) as source, av.open(str(out), "w", format="mp4") as target:
+    with open_media(video) as source, av.open(str(out.absolute()), "w", format="mp4") as target:
         picture = video_stream(source)
         copied = target.add_stream_from_template(picture)
         spoken = target.add_stream("aac", rate=SAMPLE_RATE, layout="mono")

@@ -13,6 +13,7 @@ from slts.data.clip import Reject
 from slts.data.media.container import (
     LONGEST_JUMP,
     TOLERANCE,
+    chosen_streams,
     container_start,
     declared_duration,
     declared_rates,
@@ -49,6 +50,8 @@ class Picture:
     container_start: float
     declared: float | None
     """Seconds that the file states for the whole picture, as far as it does."""
+    streams: dict[str, str]
+    """What chosen_streams says."""
 
 
 def read_frames(source: Path | bytes, span: tuple[float, float] | None = None) -> Picture:
@@ -65,7 +68,11 @@ def read_frames(source: Path | bytes, span: tuple[float, float] | None = None) -
         declared = declared_rates(stream)
         # Of a span, the container's own duration says nothing: it may be that of a longer sound.
         stated = declared_duration(container, stream) if span is None or stream.duration else None
-        facts = {"container_start": container_start(container), "declared": stated}
+        facts = {
+            "container_start": container_start(container),
+            "declared": stated,
+            "streams": chosen_streams(container),
+        }
         to_rgb = _ToRGB()
         shown = [(to_rgb(frame), stamp) for frame, stamp in islice(_frames(container), None if span is None else 1)]
     if not shown:

@@ -19,7 +19,7 @@ def read_clip(
     Both streams keep the presentation times of their container. A separate audio file starts where the video's
     container starts. The clip begins with the first video frame at or after the start of the sound and ends with the
     last whole frame before either stream ends; its audio is cut from and to the same instants. Frame i of the clip is
-    the one shown at i / fps.
+    the one whose presentation time is nearest to i / fps.
 
     With a span, the clip begins with the first frame in it and lasts at most as long as it: spans that share a bound
     share neither picture nor sound, and each is a cut of the same clock. Only what is needed is decoded and held.
@@ -31,7 +31,8 @@ def read_clip(
         span: seconds of presentation time after the video's first frame, from and to.
 
     Returns:
-        A Clip; ``extra["start"]`` is the time of its start after the video's first frame, in seconds.
+        A Clip; ``extra["start"]`` is the time of its start after the video's first frame, in seconds. Of a file with
+        several streams, ``extra["streams"]`` says which were read, such as {"audio": "2 of 2"}.
 
     Raises:
         Reject: unreadable, truncated, no_video, no_audio or too_short.
@@ -56,7 +57,7 @@ def read_clip(
         frames=frames,
         fps=fps,
         audio=sound[begin : begin + round(len(frames) / fps * SAMPLE_RATE)],
-        extra={"start": round(start - picture.first, 6)},
+        extra={"start": round(start - picture.first, 6), **_several(picture, "video", "" if audio else "audio")},
     )
 
 
@@ -69,11 +70,16 @@ def read_picture(video: Path, fps: float | None = None) -> Clip:
     picture = read_frames(video)
     _refuse_truncated(picture, None, picture.end)
     frames, fps = _on_grid(picture, float(picture.times[0]), picture.end, fps)
-    return Clip(frames, fps, np.zeros(0, np.float32), extra={"start": 0.0})
+    return Clip(frames, fps, np.zeros(0, np.float32), extra={"start": 0.0, **_several(picture, "video")})
+
+
+def _several(picture: Picture, *kinds: str) -> dict:
+    streams = {kind: which for kind, which in picture.streams.items() if kind in kinds}
+    return {"streams": streams} if streams else {}
 
 
 def _on_grid(picture: Picture, start: float, end: float, fps: float | None) -> tuple[np.ndarray, float]:
-    """The frames shown at start + i / fps, as many as end before ``end``, and the rate. Raises Reject("too_short").
+    """The frames nearest to start + i / fps, as many as end before ``end``, and the rate. Raises Reject("too_short").
 
     The picture's own frames are given up one by one, so that they are not held twice.
     """
@@ -82,7 +88,7 @@ def _on_grid(picture: Picture, start: float, end: float, fps: float | None) -> t
     if count < 1:
         raise Reject("too_short", "picture and sound do not overlap")
     ticks = start + np.arange(count) / fps
-    shown = np.searchsorted(picture.times, ticks + TOLERANCE, side="right") - 1
+    shown = nearest(picture.times, ticks)
     frames = np.empty((count, *picture.frames[0].shape), np.uint8)
     passed = 0
     for place, index in enumerate(shown):
@@ -90,6 +96,23 @@ def _on_grid(picture: Picture, start: float, end: float, fps: float | None) -> t
         picture.frames[passed:index] = [None] * (index - passed)
         passed = index
     return frames, fps
+
+
+def nearest(times: np.ndarray, ticks: np.ndarray) -> np.ndarray:
+    """For each of the ticks (N,) the index of the frame whose time, of ``times`` (T,) that rise, is nearest.
+
+    The last frame before a tick would be late by half a frame on average. Half-way between two frames it is the
+    earlier one, which is still on the screen; where frames are missing, the earlier and the later one by turns. No
+    frame is taken sooner than a usual frame lasts before its time: a picture that stands still does so to its end.
+    """
+    before = (np.searchsorted(times, ticks + TOLERANCE, side="right") - 1).clip(0)
+    after = np.minimum(before + 1, len(times) - 1)
+    usual = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    behind, ahead = ticks - times[before], times[after] - ticks
+    half_way = np.abs(behind - ahead) <= TOLERANCE
+    gap = half_way & (times[after] - times[before] > 1.5 * usual)
+    later = np.where(half_way, gap & (np.cumsum(gap) % 2 == 0), ahead < behind)
+    return np.where(later & (ahead < usual + TOLERANCE), after, before)
 
 
 def _refuse_truncated(picture: Picture, span: tuple[float, float] | None, sound_end: float) -> None:

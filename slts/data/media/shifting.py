@@ -113,7 +113,7 @@ def shift_sound(video: Path, offset_ms: float, out: Path) -> str:
 def _write(out: Path, seen: list, heard: list, picture: av.VideoStream, sound: av.AudioStream) -> None:
     first = min(float(packet.dts * packet.time_base) for packet in (*seen, *heard))
     try:
-        with av.open(str(out), "w", options={"avoid_negative_ts": "disabled"}) as target:
+        with av.open(str(out.absolute()), "w", options={"avoid_negative_ts": "disabled"}) as target:
             copies = {id(stream): target.add_stream_from_template(stream) for stream in (picture, sound)}
             everything = [(packet, picture) for packet in seen] + [(packet, sound) for packet in heard]
             for packet, stream in sorted(everything, key=lambda item: item[0].dts * item[0].time_base):
