@@ -11,6 +11,22 @@ from slts.audio import SAMPLE_RATE
 from slts.data.clip import Reject
 from slts.data.media.container import open_media, video_stream
 
+TIMES = 1e-3
+"""Seconds by which a clip's length may differ from frames / fps."""
+
+
+def check_picture(mp4: bytes, fps: float, frames: int, size: int | None) -> None:
+    """Raises Reject where a shard's mp4 by its header has another rate, length, or side in pixels (None is any)."""
+    with open_media(mp4, "mp4") as container:
+        stream = video_stream(container)
+        rate = float(stream.average_rate or 0)
+        if stream.frames != frames:
+            raise Reject("unreadable", f"{stream.frames} frames, its JSON says {frames}")
+        if frames > 1 and not (rate and abs(1 / rate - 1 / fps) * frames < TIMES):
+            raise Reject("unreadable", f"{rate:g} frames a second, its JSON says {fps:g}")
+        if size and (stream.height, stream.width) != (size, size):
+            raise Reject("unreadable", f"pictures of {stream.width}x{stream.height}, corpus.json says {size}")
+
 
 def decode_picture(mp4: bytes, fps: float, first: int, count: int, grey: bool) -> np.ndarray:
     """Frames ``first`` to ``first + count - 1`` of a shard's mp4 as they are stored.

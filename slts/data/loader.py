@@ -3,7 +3,6 @@
 What is random about a clip depends on (seed, epoch, sample) alone, so that ranks and workers change nothing.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 from slts.audio import SAMPLE_RATE
 from slts.data.augmentation import Augmentation, augment
 from slts.data.batch import Batch, collate
-from slts.data.decoding import decode_picture, decode_sound, to_rgb
+from slts.data.decoding import check_picture, decode_picture, decode_sound, to_rgb
+from slts.data.facts import LEARNED_FROM, sample_facts
 from slts.data.order import EndlessSampler, SampleOrder
 from slts.data.shard_source import FetchAhead, Remote, is_sound, shard_source
 from slts.data.shards import MEMBERS, index_shard
@@ -80,6 +80,7 @@ class ShardDataset(Dataset):
         self.speakers = {name: i for i, name in enumerate(speakers or corpus["speakers"])}
         self.image_size, self.channels = image_size, channels
         self.augmentation, self.seed = augmentation or Augmentation(), seed
+        self.stored_size = corpus.get("size")
         self.indices: dict[int, _Index] = {}
         self.cache: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self.cache_bytes, self.cached = cache_bytes, 0
@@ -99,8 +100,10 @@ class ShardDataset(Dataset):
         change = self.augmentation
         rng = np.random.default_rng([self.seed, epoch, sample]) if change.chunk_seconds else None
         try:
-            facts = json.loads(members["json"])
+            facts = sample_facts(members["json"], LEARNED_FROM)
             fps, frames, speaker, offset = (facts[name] for name in ("fps", "frames", "speaker", "offset_ms"))
+            if sample not in self.cache:
+                check_picture(members["mp4"], fps, frames, self.stored_size)
             first, count = _chunk(frames, fps, change.chunk_seconds, rng)
             video, audio = self._stretch(sample, members, fps, frames, first, count)
         except Exception as error:  # bytes from anywhere may raise anything

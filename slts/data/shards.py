@@ -21,6 +21,7 @@ from pathlib import Path
 
 from webdataset import TarWriter
 
+from slts.data.facts import corpus_facts
 from slts.errors import UserError
 
 MEMBERS = ("mp4", "flac", "json")
@@ -117,7 +118,7 @@ def read_corpus_json(folder: Path) -> dict:
     """corpus.json of a prepared corpus. Raises UserError when it is missing or not one of ours."""
     path = Path(folder) / "corpus.json"
     try:
-        corpus = json.loads(path.read_text())
+        corpus = corpus_facts(path.read_text())
         files = [shard["file"] for shard in corpus["shards"]]
         known = {"name", "hash", "splits", "speakers", "mel"} <= corpus.keys()
     except (FileNotFoundError, NotADirectoryError):

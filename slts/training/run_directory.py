@@ -11,8 +11,12 @@ import os
 import socket
 from pathlib import Path
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
+from slts.data.facts import corpus_facts
 from slts.data.shards import write_whole
 from slts.errors import UserError
 
@@ -22,6 +26,8 @@ HARMLESS = (
 )  # fmt: skip
 """Keys that may differ when a run is continued: none changes what is learned."""
 LOCK = ".lock"
+LARGEST_CONFIG = 100_000
+"""Characters of a config.yaml; ours have some 3000."""
 
 
 def config_hash(config: DictConfig) -> str:
@@ -98,15 +104,42 @@ class RunDirectory:
             raise UserError(f"{self.path} was trained on other data than data={config.data}; choose another name=")
 
     def config(self) -> DictConfig:
-        """The resolved config of the run. Raises UserError when there is no run here."""
+        """The resolved config of the run. Raises UserError when there is no run here, or its config.yaml is none."""
+        file = self.path / "config.yaml"
         try:
-            return OmegaConf.load(self.path / "config.yaml")
-        except OSError:
+            return _read_config(file.read_text())
+        except (FileNotFoundError, NotADirectoryError):
             raise UserError(f"run={self.path} holds no config.yaml; give the folder of a run of slts train") from None
+        except (OSError, ValueError, YAMLError, OmegaConfBaseException, RecursionError) as error:
+            reason = " ".join((getattr(error, "strerror", None) or str(error)).split())[:200]
+            raise UserError(
+                f"{file} is no config.yaml of slts train ({reason}); restore it, or train under another name="
+            ) from None
 
     def corpus(self) -> dict:
-        """corpus.json as it was at training."""
-        return json.loads((self.path / "corpus.json").read_text())
+        """corpus.json as it was at training. Raises UserError when it is missing or none."""
+        file = self.path / "corpus.json"
+        try:
+            return corpus_facts(file.read_text())
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise UserError(
+                f"{file} is no corpus.json of slts train ({reason}); copy that of the run's corpus there"
+            ) from None
+
+
+def _read_config(text: str) -> DictConfig:
+    """Raises ValueError for what slts train never writes: aliases, which a few lines multiply to any size, or something
+    else than groups and keys."""
+    if len(text) > LARGEST_CONFIG:
+        raise ValueError(f"{len(text)} characters")
+    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+        raise ValueError("it has YAML aliases")
+    config = OmegaConf.create(text)
+    for group in ("task", "model", "vocoder"):
+        if not isinstance(config, DictConfig) or not isinstance(OmegaConf.select(config, f"{group}.name"), str):
+            raise ValueError(f"no {group}.name in it")
+    return config
 
 
 def _differences(old: object, new: object, prefix: str = "") -> list[tuple[str, object, object]]:

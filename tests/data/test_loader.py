@@ -26,14 +26,14 @@ def picture(seed: int, frames: int = 12, side: int = 32) -> np.ndarray:
     return video
 
 
-def make_corpus(folder, clips=CLIPS, frames: int = 12, damaged: str | None = None):
+def make_corpus(folder, clips=CLIPS, frames: int = 12, damaged: str | None = None, strange: dict | None = None):
     folder.mkdir()
     shards, number = [], 0
     for s, count in enumerate(clips):
         samples = []
         for _ in range(count):
             sound = np.sin(np.arange(frames * 640) * (0.05 + number / 100)).astype(np.float32) / 4
-            facts = {"speaker": "s1", "fps": 25.0, "frames": frames, "offset_ms": None, "text": ""}
+            facts = {"speaker": "s1", "fps": 25.0, "frames": frames, "offset_ms": None, "text": ""} | (strange or {})
             video = encode_h264(picture(number, frames), 25.0)
             key = f"clip-{number:02d}"
             video = video[: len(video) // 2] if key == damaged else video
@@ -163,6 +163,52 @@ def test_a_shard_that_is_not_as_recorded_is_refused_unless_told_otherwise(corpus
         batches(tmp_path / "corpus", 3, workers=workers)
     assert "\n" not in str(caught.value)
     assert len(batches(tmp_path / "corpus", 3, workers=workers, verify_shards=False)) == 3
+
+
+@pytest.mark.parametrize(
+    ("strange", "words"),
+    [
+        ({"offset_ms": float("nan")}, "an offset of nan ms"),
+        ({"offset_ms": "0"}, "no proper offset_ms"),
+        ({"fps": 24.0}, "25 frames a second, its JSON says 24"),
+        ({"fps": float("inf")}, "inf frames a second"),
+        ({"frames": 11}, "12 frames, its JSON says 11"),
+        ({"frames": 12.0}, "no proper frames"),
+        ({"speaker": ["s1"]}, "no proper speaker"),
+    ],
+)
+def test_a_sample_that_verification_refuses_does_not_train(tmp_path, strange, words):
+    with pytest.raises(UserError, match=rf"sample clip-\d+ cannot be read .*{words}") as caught:
+        batches(make_corpus(tmp_path / "corpus", strange=strange), 1)
+    assert "\n" not in str(caught.value)
+
+
+def test_pictures_of_another_size_than_the_corpus_do_not_train(tmp_path):
+    folder = make_corpus(tmp_path / "corpus")
+    facts = json.loads((folder / "corpus.json").read_text())
+    (folder / "corpus.json").write_text(json.dumps(facts | {"size": 48}))
+    with pytest.raises(UserError, match=r"pictures of 32x32, corpus\.json says 48"):
+        batches(folder, 1)
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"mel": {"mean": [float("nan")], "std": [1.0]}},
+        {"mel": {"mean": [0.0], "std": [0.0]}},
+        {"mel": {"mean": [0.0, 1.0], "std": [1.0]}},
+        {"mel": [1]},
+        {"speakers": [3]},
+        {"splits": {"train": 3}},
+        {"fps": [0]},
+    ],
+)
+def test_a_strange_corpus_json_is_one_line(corpus, tmp_path, strange):
+    facts = json.loads((corpus / "corpus.json").read_text())
+    (tmp_path / "corpus.json").write_text(json.dumps(facts | strange))
+    with pytest.raises(UserError, match=r"not a corpus\.json of slts prepare") as caught:
+        dataset(tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_no_such_split(corpus):

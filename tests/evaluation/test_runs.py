@@ -23,3 +23,26 @@ def test_a_run_of_another_version_is_named_as_such(tmp_path):
     (run.path / "config.yaml").write_text(OmegaConf.to_yaml(config))
     with pytest.raises(UserError, match=r"no task\.stop_gradient, so another version"):
         load_run(run.path)
+
+
+BOMB = "a: &a [x]\n" + "".join(f"k{i}: &k{i} [{', '.join(['*a' if i == 0 else f'*k{i - 1}'] * 9)}]\n" for i in range(8))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [BOMB, "[1, 2]", "x", "", "task: {name: [", "a: !!python/object/apply:os.system [x]", "[" * 5000, "a: 1\n" * 10**5,
+     "task: {name: 1}", "task: slts"],
+)  # fmt: skip
+def test_a_strange_config_is_one_line(tmp_path, text):
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"config\.yaml is no config\.yaml of slts train") as caught:
+        load_run(tmp_path)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "[" * 10**5, '{"name": "x", "mel": {"mean": [NaN], "std": [1]}}'])
+def test_a_strange_corpus_json_of_a_run_is_one_line(tmp_path, text):
+    (tmp_path / "corpus.json").write_text(text)
+    with pytest.raises(UserError, match=r"is no corpus\.json of slts train") as caught:
+        RunDirectory(tmp_path).corpus()
+    assert "\n" not in str(caught.value)
