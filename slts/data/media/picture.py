@@ -29,6 +29,12 @@ from slts.data.media.container import (
 
 LINES = 720
 """Pictures with more lines are scaled down when they are decoded; a face crop is far smaller."""
+LARGEST = 4 * LINES**2
+"""Pixels of one picture that is held: of the usual height it may be four times as wide."""
+MOST = 2**32
+"""Pixels of all pictures that are held at once, three bytes each: a minute of 1280x720 at 60 frames a second fits."""
+UNSTATED = 2**28
+"""Pixels that a file may hold whatever duration it states; beyond, it holds no more than that duration can."""
 RUN_UP = (1.0, 5.0, 25.0)
 """Seconds before a span at which decoding sets in, one after the other until a frame before the span is found."""
 
@@ -61,7 +67,8 @@ def read_frames(source: Path | bytes, span: tuple[float, float] | None = None) -
     by decoding from the start; no other frames are held.
 
     Raises:
-        Reject: unreadable, truncated, no_video, or too_short when no frame lies in the span.
+        Reject: unreadable, truncated, no_video, too_large (before it fills the memory), or too_short when no frame lies
+            in the span.
     """
     with open_media(source) as container:
         stream = video_stream(container)
@@ -73,7 +80,8 @@ def read_frames(source: Path | bytes, span: tuple[float, float] | None = None) -
             "declared": stated,
             "streams": chosen_streams(container),
         }
-        to_rgb = _ToRGB()
+        _refuse_large(stream, stated if span is None else span[1] - span[0], declared)
+        to_rgb = _ToRGB(_room(stream, stated, declared) if span is None else MOST)
         shown = [(to_rgb(frame), stamp) for frame, stamp in islice(_frames(container), None if span is None else 1)]
     if not shown:
         raise Reject("no_video", "the video stream holds no picture")
@@ -90,6 +98,30 @@ def read_frames(source: Path | bytes, span: tuple[float, float] | None = None) -
     rate = nearest_rate(times, declared)
     end = float(times[-1]) + 1 / rate if following is None else following
     return Picture(frames, times, end, rate, first, **facts)
+
+
+def _kept(width: int, height: int) -> tuple[int, int]:
+    shrink = min(1, LINES / max(1, min(width, height)))
+    return round(width * shrink), round(height * shrink)
+
+
+def _refuse_large(stream: av.VideoStream, seconds: float | None, declared: list[float]) -> None:
+    """Raises Reject("too_large") by what the file states, before anything is decoded."""
+    size = stream.codec_context.width, stream.codec_context.height
+    width, height = _kept(*size)
+    if width * height > LARGEST or size[0] * size[1] > 64 * LARGEST:
+        raise Reject("too_large", f"pictures of {size[0]}x{size[1]} pixels")
+    frames = round((seconds or 0) * (declared[0] if declared else 0))
+    if frames * width * height > MOST:
+        raise Reject("too_large", f"{frames} pictures of {size[0]}x{size[1]} pixels do not fit the memory")
+
+
+def _room(stream: av.VideoStream, stated: float | None, declared: list[float]) -> int:
+    """Pixels that a whole file may hold: no more than its stated duration can at twice its rate, or 120 a second."""
+    if not stated:
+        return MOST
+    width, height = _kept(stream.codec_context.width, stream.codec_context.height)
+    return min(MOST, max(UNSTATED, round(max(120, 2 * max(declared, default=0)) * (stated + 1) * width * height)))
 
 
 def _by_index(source: Path | bytes, begin: float, end: float, first: float) -> tuple | None:
@@ -149,11 +181,15 @@ def _frames(
 class _ToRGB:
     """Decoded frames to (H, W, 3) uint8, upright. One for all frames of a file: its set-up costs more than a frame."""
 
-    def __init__(self):
+    def __init__(self, room: int = MOST):
         self.reformatter = VideoReformatter()
+        self.room, self.frames = room, 0
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
-        shrink = min(1, LINES / min(frame.width, frame.height))
-        width, height = round(frame.width * shrink), round(frame.height * shrink)
+        width, height = _kept(frame.width, frame.height)
+        self.room -= width * height
+        if self.room < 0 or width * height > LARGEST:
+            raise Reject("too_large", f"more than {self.frames} pictures, of {frame.width}x{frame.height} pixels")
+        self.frames += 1
         rgb = self.reformatter.reformat(frame, width, height, "rgb24").to_ndarray()
         return np.rot90(rgb, round(frame.rotation / 90)) if frame.rotation else rgb
