@@ -32,6 +32,7 @@ from rich.progress import track
 from slts import __version__
 from slts.audio import SAMPLE_RATE
 from slts.errors import UserError
+from slts.folders import files_below
 from slts.metrics import METRICS, Undefined, offset_agreement, score_pairs, summarise
 from slts.metrics.offsets import read_offsets
 from slts.metrics.opinion import opinion_table, read_ratings
@@ -82,7 +83,7 @@ def audio_files(key: str, folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise UserError(f"{key}={folder}: no such folder")
     found: dict[str, Path] = {}
-    for file in sorted(folder.rglob("*")):
+    for file in files_below(folder):
         if file.suffix.lower() in SUFFIXES and file.is_file():
             stem = file.relative_to(folder).with_suffix("").as_posix()
             if stem in found:

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from slts.corpora import Utterance
 from slts.corpora.splits import SPLITS, seeded_split
+from slts.data.clip import Clip, Reject
 from slts.data.media import VIDEO_SUFFIXES, read_clip
 from slts.errors import UserError
+from slts.folders import files_below
 
 METADATA = "metadata.csv"
 COLUMNS = ("file", "speaker", "split", "text")
@@ -52,9 +54,9 @@ def utterances(config) -> list[Utterance]:
             split=row["split"] or drawn[row["file"]],
             speaker=row["speaker"],
             text=row["text"] or None,
-            source=row["file"],
-            load=partial(read_clip, root / row["file"], fps=config.fps),
-            video=root / row["file"],
+            source=_printable(row["file"]),
+            load=partial(read_clip, root / row["file"], fps=config.fps) if _named(row["file"]) else _refuse_name,
+            video=root / row["file"] if _named(row["file"]) else None,
         )
         for row in rows
     ]
@@ -62,9 +64,9 @@ def utterances(config) -> list[Utterance]:
 
 
 def _find_videos(root: Path) -> list[dict]:
-    files = [path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES]
+    files = [path.relative_to(root) for path in files_below(root) if path.suffix.lower() in VIDEO_SUFFIXES]
     return [
-        {"file": file.as_posix(), "speaker": (root.resolve() / file).parent.name, "split": "", "text": ""}
+        {"file": file.as_posix(), "speaker": _printable((root.resolve() / file).parent.name), "split": "", "text": ""}
         for file in sorted(files)
         if not any(part.startswith(".") for part in file.parts)
     ]
@@ -91,6 +93,19 @@ def _read_metadata(root: Path) -> list[dict]:
         seen.add(row["file"])
         row["speaker"] = row["speaker"] or (root.resolve() / row["file"]).parent.name
     return rows
+
+
+def _named(text: str) -> bool:
+    return _printable(text) == text
+
+
+def _printable(text: str) -> str:
+    """A name whose bytes are not UTF-8 with these bytes as escapes: it can be written to ledgers and shards."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _refuse_name() -> Clip:
+    raise Reject("bad_name", "the name is not UTF-8; rename the file or its folder")
 
 
 def _keys(files: list[str]) -> dict[str, str]:

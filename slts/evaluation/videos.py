@@ -13,6 +13,7 @@ from slts.data.loader import Batch
 from slts.data.media import VIDEO_SUFFIXES, read_picture
 from slts.errors import UserError
 from slts.evaluation.runs import TrainedRun
+from slts.folders import files_below
 
 WINDOW, OVERLAP = 10.0, 0.4
 """Seconds of video put through the networks at once, and of the cross-fade between windows."""
@@ -22,7 +23,7 @@ def find_videos(path: Path) -> list[Path]:
     """The video files of a folder and its subfolders, or the one file. Raises UserError when there is none."""
     if path.is_file():
         return [path]
-    videos = sorted(p for p in path.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
+    videos = [p for p in files_below(path) if p.suffix.lower() in VIDEO_SUFFIXES]
     if not videos:
         raise UserError(f"{path}: no video here; give a video file or a folder that holds some")
     return videos

@@ -1,0 +1,34 @@
+from types import SimpleNamespace
+
+import pytest
+
+from slts.corpora import load_corpus
+from slts.data.clip import Reject
+from slts.evaluation.videos import find_videos
+from slts.folders import files_below
+
+
+def test_links_are_followed_once_and_loops_end(tmp_path):
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    (root / "ann").mkdir(parents=True)
+    elsewhere.mkdir()
+    (root / "ann" / "a.mp4").touch()
+    (elsewhere / "b.mp4").touch()
+    (root / "bob").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(root)
+    (root / "above").symlink_to(tmp_path)
+    (root / "again").symlink_to(root / "ann")
+    expected = [root / "ann" / "a.mp4", root / "bob" / "b.mp4"]
+    assert files_below(root) == find_videos(root) == expected
+    found = load_corpus("folder", SimpleNamespace(root=str(root), seed=0, fps=None))
+    assert {(u.source, u.speaker) for u in found} == {("ann/a.mp4", "ann"), ("bob/b.mp4", "bob")}
+
+
+def test_a_name_that_is_not_utf8_is_rejected_and_stops_nothing(tmp_path):
+    (tmp_path / "good.mp4").touch()
+    with open(bytes(tmp_path) + b"/bad\xff.mp4", "wb"):
+        pass
+    found = {u.source: u for u in load_corpus("folder", SimpleNamespace(root=str(tmp_path), seed=0, fps=None))}
+    assert found.keys() == {"good.mp4", "bad\\udcff.mp4"}
+    with pytest.raises(Reject, match="bad_name"):
+        found["bad\\udcff.mp4"].load()
