@@ -20,6 +20,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from slts.errors import UserError
 
+
+class Typed(DictConfig):
+    """The config of a command, as ``compose`` makes it of what the user typed. One that was loaded is none."""
+
+
 PACKAGE = Path(__file__).resolve().parent
 LINE = re.compile(r"^(?P<indent> *)(?P<key>\w+):(?P<value>[^#]*?)\s*(?:#\s*(?P<comment>.*))?$")
 RULE = re.compile(r";?\s*\[(?P<rule>[^\]]+)\]$")
@@ -148,8 +153,9 @@ def compose(verb: str, overrides: list[str]) -> tuple[DictConfig, dict[str, Key]
         UserError: unknown key or option, missing required key, value outside its constraint.
     """
     for override in overrides:
-        if override.startswith(("+", "~")):
+        if override.lstrip().startswith(("+", "~")):
             raise UserError(f"{override}: keys can be neither added nor removed; slts {verb} --help lists them")
+        _refuse_other_files(override)
     try:
         with initialize_config_dir(config_dir=str(conf_dir()), version_base=None):
             composed = hydra_compose(verb, overrides=overrides, return_hydra_config=True)
@@ -167,17 +173,32 @@ def compose(verb: str, overrides: list[str]) -> tuple[DictConfig, dict[str, Key]
         )
     for name, key in keys.items():
         key.check(name, OmegaConf.to_container(OmegaConf.create({"v": OmegaConf.select(config, name)}))["v"])
-    return config, keys
+    return Typed(config), keys
+
+
+def _refuse_other_files(override: str) -> None:
+    """Hydra reads a group's option as a path, which may lead out of ``conf/``, and hydra.searchpath adds to it."""
+    if not _readable(override):
+        return  # by Hydra neither
+    parsed, groups = OverridesParser.create().parse_override(override), _groups()
+    name, value = parsed.key_or_group, parsed.value()
+    if "/" in name or parsed.package is not None or name.split(".")[0] == "hydra":
+        raise UserError(f"{override}: not of the form key=value or group=option; groups are {', '.join(groups)}")
+    for option in value if isinstance(value, list) else [value]:
+        if name in groups and str(option) not in groups[name]:
+            raise UserError(f"{override}: no such {name}; choose one of {', '.join(groups[name])}")
+
+
+def _groups() -> dict[str, list[str]]:
+    """The options of each group."""
+    return {path.name: sorted(f.stem for f in path.glob("*.yaml")) for path in conf_dir().iterdir() if path.is_dir()}
 
 
 def _explain(verb: str, overrides: list[str], error: Exception) -> str:
     """One line for the override that Hydra refused, with the nearest name that exists."""
     message = " ".join(str(error).split())
-    groups = {path.name: sorted(f.stem for f in path.glob("*.yaml")) for path in conf_dir().iterdir() if path.is_dir()}
     for override in overrides:
-        name, _, value = override.partition("=")
-        if name in groups and value not in groups[name]:
-            return f"{override}: no such {name}; choose one of {', '.join(groups[name])}"
+        name = override.partition("=")[0]
         if "=" not in override:
             return f"{override!r} is not of the form key=value; slts {verb} --help lists the keys"
         known = _all_names(verb)
@@ -213,6 +234,8 @@ def help_text(verb: str, purpose: str, overrides: list[str]) -> str:
     """What ``slts VERB --help`` prints: every key, its default and a sentence; every group and its options."""
     required = [f"{n}=x" for n, k in documented_keys(conf_dir() / f"{verb}.yaml").items() if k.default == "???"]
     given = {o.partition("=")[0] for o in overrides}
+    for override in overrides:
+        _refuse_other_files(override)
     fill = [r for r in required if r.partition("=")[0] not in given]
     with initialize_config_dir(config_dir=str(conf_dir()), version_base=None):
         composed = hydra_compose(verb, overrides=overrides + fill, return_hydra_config=True)

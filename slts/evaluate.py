@@ -13,6 +13,7 @@ def main(config) -> None:
     from rich.progress import track
 
     from slts.data.loader import evaluation_loader
+    from slts.data.location import recorded_data
     from slts.data.shards import read_corpus_json
     from slts.errors import UserError
     from slts.evaluation.clips import generate_clips
@@ -28,7 +29,7 @@ def main(config) -> None:
     from slts.training.tracking import publish_scores
 
     run = load_speaking_run(config.run, config.checkpoint)
-    data = Path(config.data or run.config.data)
+    data = Path(config.data) if config.data else recorded_data(run.config.data, f"run={config.run}")
     corpus = read_corpus_json(data)
     syncnet = load_syncnet(config.syncnet) if config.syncnet else None
     recognisers = load_recognisers(config.whisper, config.recogniser, data)
@@ -52,7 +53,7 @@ def main(config) -> None:
         judged = judge_clips(syncnet, data, config.split, clips, config.batch_size)
         rows = [row | columns for row, columns in zip(rows, judged, strict=True)]
     words = _hear_clips(recognisers, clips, read_texts(data, config.split), rows)
-    constant = _constant(run, config.batch_size) if config.calibrate else None
+    constant = _constant(run, config.batch_size, data) if config.calibrate else None
     row = result_row(
         run.config, corpus, config.split, config.sync, run.step, rows, words, config.above_confidence, constant
     )
@@ -87,7 +88,7 @@ def _natural_offsets(file: str | None) -> dict[str, float]:
         raise UserError(f"natural={file}: {error}; give a CSV of slts offsets") from None
 
 
-def _constant(run, batch_size: int) -> float | None:
+def _constant(run, batch_size: int, data) -> float | None:
     """The constant of the run's offsets in ms by calibration; None where it has no offsets or has not locked."""
     from slts.errors import UserError
     from slts.evaluation.calibration import calibrate
@@ -95,7 +96,7 @@ def _constant(run, batch_size: int) -> float | None:
     if getattr(run.task, "dsm", None) is None:
         return None
     try:
-        return calibrate(run, batch_size).constant_ms
+        return calibrate(run, batch_size, data).constant_ms
     except UserError as error:
         print(f"offset_calibration_ms null ({error})")
         return None

@@ -135,7 +135,7 @@ def _estimated(config) -> tuple[list[dict], float]:
             f"method={config.method}: run={config.run} is of task={task}; leave the method out or change run"
         )
     limits = Thresholds.of(config.tracks)
-    constant = calibrate(run, config.batch_size).constant_ms if config.calibrate else 0.0
+    constant = calibrate(run, config.batch_size, Path(config.data)).constant_ms if config.calibrate else 0.0
     rows = estimate_offsets(run, Path(config.data), config.faces, config.batch_size, limits)
     if config.calibrate:
         print(f"the run's own constant, {constant:+.1f} ms, is taken out")

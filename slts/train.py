@@ -39,11 +39,12 @@ def main(config) -> int:
 def corpus_of(config) -> dict:
     """corpus.json of the shards that a training reads. Raises UserError, with the command that makes an experiment's
     corpus, where there are none."""
+    from slts.data.location import typed_data
     from slts.data.shard_source import shard_source
     from slts.errors import UserError
 
     try:
-        return shard_source(config.data, config.disk_gb, config.verify_shards).corpus
+        return shard_source(typed_data(config), config.disk_gb, config.verify_shards).corpus
     except UserError as error:
         made = f"; the corpus of this experiment: {config.corpus_command}" if config.corpus_command else ""
         raise UserError(f"{error}{made}") from None
@@ -53,6 +54,7 @@ def _train(config, corpus: dict, accelerator) -> int:
     from accelerate.utils import set_seed
 
     from slts.data.loader import Augmentation, ShardDataset, training_loader
+    from slts.data.location import typed_data
     from slts.evaluation.validation import validate
     from slts.tasks import build_task
     from slts.training.checkpoint import warm_start
@@ -67,7 +69,7 @@ def _train(config, corpus: dict, accelerator) -> int:
     augmentation = Augmentation(**config.augment, chunk_seconds=config.chunk_seconds)
     cache = int(config.cache_gb * 1e9 / max(1, config.workers))
     shards = {"window_shards": config.window_shards, "disk_gb": config.disk_gb, "verify_shards": config.verify_shards}
-    dataset = ShardDataset(config.data, "train", *picture, augmentation, config.seed, cache, **shards)
+    dataset = ShardDataset(typed_data(config), "train", *picture, augmentation, config.seed, cache, **shards)
     task = build_task(config, corpus)
     fresh = warm_start(Path(config.warm_start), task) if config.warm_start else []
     if accelerator.is_main_process:
@@ -86,7 +88,7 @@ def _train(config, corpus: dict, accelerator) -> int:
     rank, ranks = accelerator.process_index, accelerator.num_processes
     batches = partial(_batches, training_loader, dataset, config, rank, ranks)
     if config.dry_run:
-        ShardDataset(config.data, "val", *picture)
+        ShardDataset(typed_data(config), "val", *picture)
         clip = next(iter(training_loader(dataset, ranks, 0, rank, ranks, workers=0)))
         on_main_process(accelerator, lambda: report(config, corpus, run, task, clip, accelerator))
         return 0

@@ -85,6 +85,14 @@ def test_the_command_line_wins_over_variant_and_experiment():
         ("augment.flip=2", "must be 0..1"),
         ("data=pipe:cat {name}", "data: quote a value"),
         ("runs=a,b", "runs: quote a value"),
+        ("experiment=../../x/exp", "no such experiment"),
+        ("experiment='/tmp/x/exp'", "no such experiment"),
+        ("experiment=[cpu,../../x]", "no such experiment"),
+        ("experiment=null", "no such experiment"),
+        ("experiment@model=cpu", "not of the form"),
+        ("/experiment=cpu", "no key"),
+        ("hydra.searchpath=[/tmp/x]", "not of the form"),
+        (" +extra=1", "neither added"),
     ],
 )
 def test_a_bad_override_is_refused_with_the_way_out(override, words):

@@ -17,6 +17,7 @@ from slts.data.augmentation import Augmentation, augment
 from slts.data.batch import Batch, collate
 from slts.data.decoding import check_picture, decode_picture, decode_sound, to_rgb
 from slts.data.facts import LEARNED_FROM, sample_facts
+from slts.data.location import Address
 from slts.data.order import EndlessSampler, SampleOrder
 from slts.data.shard_source import FetchAhead, Remote, is_sound, shard_source
 from slts.data.shards import MEMBERS, index_shard
@@ -38,7 +39,7 @@ class ShardDataset(Dataset):
     skipped: what is in corpus.json takes part in training, or nothing does.
 
     Args:
-        data: folder, address or command, as ``slts.data.shard_source`` reads them.
+        data: a folder, or an address or command that the user typed, as ``slts.data.shard_source`` reads them.
         split: train, val or test.
         image_size: side of the pictures in pixels.
         channels: 3 for RGB, 1 for grey.
@@ -56,7 +57,7 @@ class ShardDataset(Dataset):
 
     def __init__(
         self,
-        data: str | Path,
+        data: str | Path | Address,
         split: str,
         image_size: int,
         channels: int,

@@ -27,6 +27,7 @@ from pathlib import Path
 
 from webdataset.gopen import Pipe, gopen, gopen_schemes
 
+from slts.data.location import Address, without_secrets
 from slts.data.order import SampleOrder
 from slts.data.shards import read_corpus_json, sha256
 from slts.errors import UserError
@@ -41,16 +42,13 @@ SOUND: set[tuple[Path, str]] = set()
 """Shards that this process has hashed and found as recorded."""
 
 
-def shard_source(data: str | Path, disk_gb: float = 20.0, verify: bool = True) -> "Folder | Remote":
-    """The shards that ``data`` names; a Path is always a folder. ``verify`` hashes cached shards at first use.
-
-    A command is run as it stands, so ``data`` must be what the user gave, never what a file says.
+def shard_source(data: str | Path | Address, disk_gb: float = 20.0, verify: bool = True) -> "Folder | Remote":
+    """The shards that ``data`` names; all but an Address is a folder. ``verify`` hashes cached shards at first use.
 
     Raises:
         UserError: there are no shards, or they cannot be reached.
     """
-    remote = isinstance(data, str) and (data.startswith("pipe:") or "://" in data)
-    return _remote(data, disk_gb, verify) if remote else Folder(Path(data))
+    return _remote(data, disk_gb, verify) if isinstance(data, Address) else Folder(Path(data))
 
 
 def is_sound(path: Path, digest: str) -> bool:
@@ -78,16 +76,17 @@ class Remote:
     minute.
     """
 
-    def __init__(self, data: str, disk_gb: float, verify: bool):
+    def __init__(self, address: Address, disk_gb: float, verify: bool):
+        data = address.text
         scheme = data.partition(":")[0]
         if scheme not in gopen_schemes or scheme == "__default__":
             raise UserError(
-                f"data={data}: {scheme}: cannot be read; give a folder, an https address, or a command such as "
+                f"data={address}: {scheme}: cannot be read; give a folder, an https address, or a command such as "
                 "data='pipe:aws s3 cp s3://bucket/folder/{name} -'"
             )
         if scheme == "pipe" and "{name}" not in data:
-            raise UserError(f"data={data}: the command needs {{name}} in the place of the file to read")
-        self.data, self.limit, self.verify = data, int(disk_gb * 1e9), verify
+            raise UserError(f"data={address}: the command needs {{name}} in the place of the file to read")
+        self.address, self.data, self.limit, self.verify = address, data, int(disk_gb * 1e9), verify
         cache = Path(os.environ.get("SLTS_CACHE", "~/.cache/slts")).expanduser()
         self.shards, facts = cache / "shards", cache / hashlib.sha256(data.encode()).hexdigest()[:16]
         try:
@@ -97,7 +96,7 @@ class Remote:
             raise UserError(f"{cache} cannot be written ({error.strerror}); set SLTS_CACHE to another folder") from None
         with self._lock(facts / "corpus.json"):
             self._fetch("corpus.json", facts / "corpus.json", None)
-            self.corpus = _checked(read_corpus_json(facts), data)
+            self.corpus = _checked(read_corpus_json(facts), address)
         self.digests = {shard["file"]: shard["sha256"] for shard in self.corpus["shards"]}
 
     def path(self, name: str) -> Path:
@@ -139,10 +138,10 @@ class Remote:
             except OSError as error:
                 if error.errno in (errno.ENOSPC, errno.EDQUOT):
                     raise UserError(f"{target.parent}: the disk is full; free space there or set SLTS_CACHE") from None
-                problem = str(error)
+                problem = without_secrets(str(error))
             finally:
                 temporary.unlink(missing_ok=True)
-        raise UserError(f"data={self.data}: {name} could not be fetched in {TRIES} tries ({problem})")
+        raise UserError(f"data={self.address}: {name} could not be fetched in {TRIES} tries ({problem})")
 
     def _copy(self, name: str, target: Path) -> str:
         """Copies a file of the source and returns its SHA-256. Raises OSError when it breaks off or stalls."""
@@ -238,7 +237,7 @@ class FetchAhead:
                 if size > self.source.limit:
                     self.error = UserError(
                         f"disk_gb={self.source.limit / 1e9:g} does not hold two windows of shards of "
-                        f"{self.source.data}; raise disk_gb or set window_shards lower"
+                        f"{self.source.address}; raise disk_gb or set window_shards lower"
                     )
                     return
 

@@ -6,6 +6,7 @@ from accelerate.utils import gather_object
 
 from slts.audio import SAMPLE_RATE
 from slts.data.loader import Augmentation, Batch, ShardDataset, evaluation_loader
+from slts.data.location import typed_data
 from slts.evaluation.pictures import offset_figure
 from slts.metrics.offsets import offset_agreement
 from slts.training.loop import Validation
@@ -23,7 +24,7 @@ def validate_offsets(config, run: RunDirectory, accelerator, task: torch.nn.Modu
     """
     picture = (config.model.image_size, config.model.channels)
     shards = {"disk_gb": config.disk_gb, "verify_shards": config.verify_shards}
-    dataset = ShardDataset(config.data, "val", *picture, Augmentation(config.augment.crop), **shards)
+    dataset = ShardDataset(typed_data(config), "val", *picture, Augmentation(config.augment.crop), **shards)
     ranks = accelerator.process_index, accelerator.num_processes
     rows = []
     for batch in evaluation_loader(dataset, config.batch_size, config.validate_clips, *ranks):

@@ -9,6 +9,7 @@ from accelerate.utils import gather_object
 
 from slts.audio import SAMPLE_RATE
 from slts.data.loader import Augmentation, ShardDataset, collate, evaluation_loader
+from slts.data.location import typed_data
 from slts.evaluation.clips import GeneratedClip, generate_clips
 from slts.evaluation.pictures import mel_figure, offset_figure
 from slts.evaluation.synchronisation import validate_offsets
@@ -34,7 +35,7 @@ def validate(config, corpus: dict, run: RunDirectory, accelerator, task: torch.n
         return validate_offsets(config, run, accelerator, task, step)
     picture = (config.model.image_size, config.model.channels)
     shards = {"disk_gb": config.disk_gb, "verify_shards": config.verify_shards}
-    dataset = ShardDataset(config.data, "val", *picture, Augmentation(config.augment.crop), **shards)
+    dataset = ShardDataset(typed_data(config), "val", *picture, Augmentation(config.augment.crop), **shards)
     batches = evaluation_loader(
         dataset, config.batch_size, config.validate_clips, accelerator.process_index, accelerator.num_processes
     )

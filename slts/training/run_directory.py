@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from slts.data.facts import corpus_facts
+from slts.data.location import without_secrets
 from slts.data.shards import write_whole
 from slts.errors import UserError
 
@@ -28,6 +29,13 @@ HARMLESS = (
 LOCK = ".lock"
 LARGEST_CONFIG = 100_000
 """Characters of a config.yaml; ours have some 3000."""
+
+
+def published(config: DictConfig) -> DictConfig:
+    """A copy for others to read: without what its data= lets in."""
+    copy = OmegaConf.create(OmegaConf.to_container(config))
+    copy.data = without_secrets(str(copy.data))
+    return copy
 
 
 def config_hash(config: DictConfig) -> str:
@@ -59,7 +67,7 @@ class RunDirectory:
             self._lock()
             if not (self.path / "config.yaml").exists():
                 write_whole(self.path / "corpus.json", json.dumps(corpus, indent=1).encode())
-                write_whole(self.path / "config.yaml", OmegaConf.to_yaml(config).encode())
+                write_whole(self.path / "config.yaml", OmegaConf.to_yaml(published(config)).encode())
         except OSError as error:
             raise UserError(f"{self.path} cannot be written ({error.strerror}); choose another runs=") from None
 
@@ -101,7 +109,9 @@ class RunDirectory:
                 "the same keys"
             )
         if self.corpus()["hash"] != corpus["hash"]:
-            raise UserError(f"{self.path} was trained on other data than data={config.data}; choose another name=")
+            raise UserError(
+                f"{self.path} was trained on other data than data={published(config).data}; choose another name="
+            )
 
     def config(self) -> DictConfig:
         """The resolved config of the run. Raises UserError when there is no run here, or its config.yaml is none."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from slts.training.run_directory import RunDirectory
+from slts.training.run_directory import RunDirectory, published
 
 SCORES = "scores"
 """W&B's job type of the runs that hold scores, and how their ids end."""
@@ -196,6 +196,8 @@ def _init(config: DictConfig, run: RunDirectory, tracking_id: str | None, job_ty
             elif not scores and job_type != SCORES:
                 (folder / "replaced").mkdir(exist_ok=True)
                 segment.rename(folder / "replaced" / segment.name)
+    shown = published(config)
+    secret = shown.data != config.data  # W&B's own facts of the process would hold the command line
     return wandb.init(
         project=config.tracking.project,
         mode="offline" if offline else "online",
@@ -205,9 +207,9 @@ def _init(config: DictConfig, run: RunDirectory, tracking_id: str | None, job_ty
         id=tracking_id,
         resume=None if offline else "allow",
         dir=run.path,
-        config=OmegaConf.to_container(config) | {"corpus": corpus},
+        config=OmegaConf.to_container(shown) | {"corpus": corpus},
         tags=[config.task.name, config.variant, corpus, f"seed-{config.seed}"],
-        settings=wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True),
+        settings=wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True, x_disable_meta=secret),
     )
 
 

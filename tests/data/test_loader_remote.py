@@ -13,9 +13,12 @@ import pytest
 import torch
 from test_loader import CLIPS, batches, dataset, make_corpus
 
+from slts.config import compose
 from slts.data import shard_source
 from slts.data.loader import ShardDataset, training_loader
+from slts.data.location import Address
 from slts.errors import UserError
+from slts.sweeping.space import override
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +32,10 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setattr(shard_source, "PAUSE", 0.01)
     shard_source._remote.cache_clear()
     return tmp_path / "cache" / "shards"
+
+
+def typed(data: str) -> Address:
+    return Address(compose("train", [override("data", data), "name=x"])[0])
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -64,37 +71,37 @@ def address(corpus):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_address_gives_the_batches_of_the_folder(corpus, address, workers, cache):
     expected = batches(corpus, 5, window_shards=2)
-    got = batches(address, 5, window_shards=2, workers=workers)
+    got = batches(typed(address), 5, window_shards=2, workers=workers)
     assert [b.key for b in got] == [b.key for b in expected]
     assert all(torch.equal(a.video, b.video) for a, b in zip(got, expected, strict=True))
     assert sorted(set(Handler.asked)) == ["/corpus.json", *(f"/train-{s:06d}.tar" for s in range(3))]
     assert len(Handler.asked) == 4 and len(list(cache.glob("*.tar"))) == 3  # each once, by whichever process
     shard_source._remote.cache_clear()
-    batches(address + "/{name}", 5, window_shards=2)
+    batches(typed(address + "/{name}"), 5, window_shards=2)
     assert Handler.asked[4:] == ["/corpus.json"]
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="webdataset reads addresses with curl")
 def test_a_broken_download_is_tried_again(address):
     Handler.failures = 2
-    assert len(batches(address, 3)) == 3
+    assert len(batches(typed(address), 3)) == 3
     assert len(Handler.asked) == 1 + 3 + 2
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="webdataset reads addresses with curl")
 def test_what_is_not_there_is_one_message(address):
     with pytest.raises(UserError, match=r"corpus\.json could not be fetched in 3 tries \(curl ended .* no such file"):
-        dataset(address + "/nowhere")
+        dataset(typed(address + "/nowhere"))
 
 
 def test_a_command_gives_the_batches_of_the_folder(corpus):
     expected = batches(corpus, 4)
-    assert [b.key for b in batches(f"pipe:cat '{corpus}/{{name}}'", 4)] == [b.key for b in expected]
+    assert [b.key for b in batches(typed(f"pipe:cat '{corpus}/{{name}}'"), 4)] == [b.key for b in expected]
 
 
 def test_a_command_runs_without_a_shell(corpus, tmp_path):
     with pytest.raises(UserError, match="cat ended with status 1"):
-        dataset(f"pipe:cat {corpus}/{{name}} ; touch {tmp_path}/made")
+        dataset(typed(f"pipe:cat {corpus}/{{name}} ; touch {tmp_path}/made"))
     assert not (tmp_path / "made").exists()
 
 
@@ -105,14 +112,14 @@ def test_a_path_and_a_file_name_never_become_a_command(corpus, tmp_path):
     facts["shards"][0]["file"] = "train-0.tar; touch made"
     (tmp_path / "corpus.json").write_text(json.dumps(facts))
     with pytest.raises(UserError, match=r"not a corpus\.json"):
-        dataset(f"pipe:cat {tmp_path}/{{name}}")
+        dataset(typed(f"pipe:cat {tmp_path}/{{name}}"))
 
 
 def test_another_content_than_recorded_is_refused(corpus, tmp_path, cache):
     shutil.copytree(corpus, tmp_path / "corpus")
     shutil.copy(corpus / "train-000000.tar", tmp_path / "corpus" / "train-000001.tar")
     with pytest.raises(UserError, match=r"train-000001\.tar could not be fetched in 3 tries \(its SHA-256"):
-        batches(f"pipe:cat {tmp_path}/corpus/{{name}}", 4)
+        batches(typed(f"pipe:cat {tmp_path}/corpus/{{name}}"), 4)
     assert not list(cache.glob("train-000001*.tar")) and not list(cache.glob(".*"))
 
 
@@ -132,7 +139,7 @@ def test_a_hash_that_is_none_is_refused(corpus, tmp_path):
     facts["shards"][1]["sha256"] = "../../x"
     (tmp_path / "corpus.json").write_text(json.dumps(facts))
     with pytest.raises(UserError, match="no SHA-256 or clip count of train-000001"):
-        dataset(f"pipe:cat {tmp_path}/{{name}}")
+        dataset(typed(f"pipe:cat {tmp_path}/{{name}}"))
 
 
 @pytest.mark.parametrize(
@@ -141,18 +148,18 @@ def test_a_hash_that_is_none_is_refused(corpus, tmp_path):
 )
 def test_sources_that_cannot_be_read(data, message):
     with pytest.raises(UserError, match=message):
-        dataset(data)
+        dataset(typed(data))
 
 
 def test_a_stalled_command_is_ended(monkeypatch):
     monkeypatch.setattr(shard_source, "STALL", 0.1)
     with pytest.raises(UserError, match=r"no data for 0\.1 s"):
-        dataset("pipe:tail -f /dev/null {name}")
+        dataset(typed("pipe:tail -f /dev/null {name}"))
 
 
 def test_old_shards_make_room_and_those_in_use_stay(corpus, cache):
     size = (corpus / "train-000000.tar").stat().st_size
-    source = dataset(f"pipe:cat {corpus}/{{name}}", disk_gb=1.5 * size / 1e9).source
+    source = dataset(typed(f"pipe:cat {corpus}/{{name}}"), disk_gb=1.5 * size / 1e9).source
     first = source.path("train-000000.tar")
     source.path("train-000001.tar")
     assert first.exists()  # used within the last minute
@@ -165,14 +172,16 @@ def test_old_shards_make_room_and_those_in_use_stay(corpus, cache):
 def test_windows_that_do_not_fit_the_disk_are_refused(corpus):
     size = (corpus / "train-000002.tar").stat().st_size
     with pytest.raises(UserError, match=r"does not hold two windows.*window_shards lower"):
-        stream = iter(training_loader(dataset(f"pipe:cat {corpus}/{{name}}", disk_gb=1.2 * size / 1e9), 6, 0, 0, 1, 0))
+        stream = iter(
+            training_loader(dataset(typed(f"pipe:cat {corpus}/{{name}}"), disk_gb=1.2 * size / 1e9), 6, 0, 0, 1, 0)
+        )
         for _ in range(50):
             next(stream)
             time.sleep(0.02)
 
 
 def test_the_next_window_is_fetched_ahead(corpus, cache):
-    data = dataset(f"pipe:cat {corpus}/{{name}}", window_shards=1)
+    data = dataset(typed(f"pipe:cat {corpus}/{{name}}"), window_shards=1)
     first, _ = data.order.window(0)
     stream = iter(training_loader(data, 1, 0, 0, 1, 0))
     assert len(list(islice(stream, 1))) == 1 < CLIPS[first[0]]

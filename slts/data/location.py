@@ -1,0 +1,64 @@
+"""Where data lie that a command or a run names: a folder, or what only the user may name, an address or a command.
+
+A command in ``data=`` is run and an address is asked. So both are an ``Address``, which is made of a command's own
+config and of nothing else; text out of a run's files can only become a folder.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from slts.config import Typed
+from slts.errors import UserError
+
+HIDDEN = "***"
+SECRETS = (
+    (re.compile(r"://[^/?#\s'\"]*(?::(?!\d*/)[^\s'\"]*)?@"), f"://{HIDDEN}@"),  # also of passwords with a bare /
+    (re.compile(r"(?<=[?&#])(?!\*|\{name\})(?>([^=&#\s'\"]+=)?)(?!\{name\})[^&#\s'\"]+"), rf"\1{HIDDEN}"),
+    (re.compile(r"(?i)(authorization:\s*)[^'\"]+"), rf"\1{HIDDEN}"),
+    (re.compile(r"(?i)([\w-]*(?:token|secret|password|key)(?:=|:\s*))[^\s'\"&]+"), rf"\1{HIDDEN}"),
+    (re.compile(r"(?<!\S)(-u|--user|--[\w-]*(?:token|secret|password|key))[ =](?:'[^']*'|\"[^\"]*\"|\S+)"),
+     rf"\1 {HIDDEN}"),
+)  # fmt: skip
+"""What of an address or a command lets others in: users and passwords, queries, headers and options of that name."""
+
+
+@dataclass(frozen=True, init=False)
+class Address:
+    """An address (``scheme://...``) or a command (``pipe:...``) that the user typed as ``data=``."""
+
+    text: str
+
+    def __init__(self, config: Typed):
+        if not isinstance(config, Typed):
+            raise TypeError("only the config that a command was composed of may name an address or a command")
+        object.__setattr__(self, "text", config.data)
+
+    def __str__(self) -> str:
+        return without_secrets(self.text)
+
+
+def typed_data(config: Typed) -> Path | Address:
+    """Where ``data=`` of a command points to."""
+    return Address(config) if _is_remote(config.data) else Path(config.data)
+
+
+def recorded_data(data: str | Path, where: str) -> Path:
+    """The folder that a file of a run names. Raises UserError, which begins with ``where``, for anything else."""
+    if _is_remote(data):
+        raise UserError(
+            f"{where}: its data is an address or a command, and these are taken from no file; give data=FOLDER, a copy"
+            " of the same shards"
+        )
+    return Path(data)
+
+
+def without_secrets(text: str) -> str:
+    """Text of an address, a command or a message with ``***`` for what lets others in; {name} stays."""
+    for pattern, shown in SECRETS if _is_remote(text) else ():
+        text = pattern.sub(shown, text)
+    return text
+
+
+def _is_remote(data: str | Path) -> bool:
+    return isinstance(data, str) and ("pipe:" in data or "://" in data)
