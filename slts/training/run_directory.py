@@ -22,8 +22,8 @@ from slts.data.shards import write_whole
 from slts.errors import UserError
 
 HARMLESS = (
-    "data", "corpus_command", "name", "runs", "workers", "cache_gb", "disk_gb", "verify_shards", "log_every",
-    "keep_checkpoints", "dry_run", "tracking", "most_skipped", "watchdog_minutes",
+    "data", "data_from", "corpus_command", "name", "runs", "workers", "cache_gb", "disk_gb", "verify_shards",
+    "log_every", "keep_checkpoints", "dry_run", "tracking", "most_skipped", "watchdog_minutes",
 )  # fmt: skip
 """Keys that may differ when a run is continued: none changes what is learned."""
 LOCK = ".lock"
@@ -67,7 +67,7 @@ class RunDirectory:
             self._lock()
             if not (self.path / "config.yaml").exists():
                 write_whole(self.path / "corpus.json", json.dumps(corpus, indent=1).encode())
-                write_whole(self.path / "config.yaml", OmegaConf.to_yaml(published(config)).encode())
+                write_whole(self.path / "config.yaml", _to_yaml(published(config)).encode())
         except OSError as error:
             raise UserError(f"{self.path} cannot be written ({error.strerror}); choose another runs=") from None
 
@@ -117,7 +117,7 @@ class RunDirectory:
         """The resolved config of the run. Raises UserError when there is no run here, or its config.yaml is none."""
         file = self.path / "config.yaml"
         try:
-            return _read_config(file.read_text())
+            return _found_data(_read_config(file.read_text()))
         except (FileNotFoundError, NotADirectoryError):
             raise UserError(f"run={self.path} holds no config.yaml; give the folder of a run of slts train") from None
         except (OSError, ValueError, YAMLError, OmegaConfBaseException, RecursionError) as error:
@@ -136,6 +136,19 @@ class RunDirectory:
             raise UserError(
                 f"{file} is no corpus.json of slts train ({reason}); copy that of the run's corpus there"
             ) from None
+
+
+def _to_yaml(config: DictConfig) -> str:
+    """With ``data_from``, the folder in which a relative ``data`` was typed."""
+    return OmegaConf.to_yaml({**OmegaConf.to_container(config), "data_from": str(Path.cwd())})
+
+
+def _found_data(config: DictConfig) -> DictConfig:
+    """``data`` as typed, or the folder it named where it was typed if there is one; never an address."""
+    typed, place = config.get("data"), config.get("data_from")
+    if isinstance(typed, str) and isinstance(place, str) and (folder := Path(place, typed)).is_dir():
+        config.data = str(folder)
+    return config
 
 
 def _read_config(text: str) -> DictConfig:

@@ -6,7 +6,7 @@ from omegaconf import OmegaConf
 from slts.config import compose
 from slts.errors import UserError
 from slts.evaluation.runs import load_run
-from slts.training.run_directory import RunDirectory
+from slts.training.run_directory import RunDirectory, config_hash
 
 CORPUS = {"name": "x", "hash": "0", "splits": {}, "speakers": ["a"], "mel": {"mean": [-6.0] * 80, "std": [2.0] * 80}}
 
@@ -46,3 +46,17 @@ def test_a_strange_corpus_json_of_a_run_is_one_line(tmp_path, text):
     with pytest.raises(UserError, match=r"is no corpus\.json of slts train") as caught:
         RunDirectory(tmp_path).corpus()
     assert "\n" not in str(caught.value)
+
+
+def test_data_is_found_from_another_folder(tmp_path, monkeypatch):
+    (tmp_path / "there" / "shards").mkdir(parents=True)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "there")
+    config, _ = compose("train", ["data=shards", "name=x", f"runs={tmp_path}"])
+    run = RunDirectory(tmp_path / "x")
+    run.open_for_training(config, CORPUS)
+    assert OmegaConf.load(run.path / "config.yaml").data == "shards"
+    monkeypatch.chdir(tmp_path / "here")
+    found = run.config()
+    assert found.data == str(tmp_path / "there" / "shards") and config_hash(found) == config_hash(config)
+    run.check(config, CORPUS)
