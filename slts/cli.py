@@ -24,13 +24,16 @@ VERBS = {
     "dashboard": "create the W&B workspace of training, or draw its panels from the files",
 }
 
+MODULES = {"train": "slts.train", "evaluate": "slts.evaluate"}
+"""Verbs whose files Accelerate launches; the others are modules of ``slts.commands``."""
+
 
 def run(verb: str, arguments: list[str]) -> int:
     """Compose the config of a verb and call its ``main(config)``. Returns the exit status: 2 for a user's mistake and
     for a folder that is full or closed, 1 for what was not foreseen."""
     written: list[str] = []
     try:
-        module = importlib.import_module(f"slts.{verb}")
+        module = importlib.import_module(MODULES.get(verb, f"slts.commands.{verb}"))
         if "--help" in arguments or "-h" in arguments:
             print(help_text(verb, module.__doc__, [a for a in arguments if a not in ("--help", "-h")]))
             return 0

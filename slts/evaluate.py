@@ -19,13 +19,13 @@ def main(config) -> None:
     from slts.evaluation.clips import generate_clips
     from slts.evaluation.pictures import offset_figure
     from slts.evaluation.results import result_row, write_results
-    from slts.evaluation.runs import load_speaking_run
     from slts.evaluation.syncnet import judge_clips, load_syncnet
     from slts.evaluation.validation import show_clips
     from slts.metrics.alignment import overlap
     from slts.metrics.scoring import score_pairs
     from slts.recognition.recogniser import load_recognisers
     from slts.recognition.speech import read_texts
+    from slts.systems.trained import load_speaking_run
     from slts.training.tracking import publish_scores
 
     run = load_speaking_run(config.run, config.checkpoint)
@@ -80,7 +80,7 @@ def _natural_offsets(file: str | None) -> dict[str, float]:
     from pathlib import Path
 
     from slts.errors import UserError
-    from slts.metrics.offsets import read_offsets
+    from slts.offsets.agreement import read_offsets
 
     try:
         return read_offsets(Path(file)) if file else {}
@@ -91,7 +91,7 @@ def _natural_offsets(file: str | None) -> dict[str, float]:
 def _constant(run, batch_size: int, data) -> float | None:
     """The constant of the run's offsets in ms by calibration; None where it has no offsets or has not locked."""
     from slts.errors import UserError
-    from slts.evaluation.calibration import calibrate
+    from slts.offsets.calibration import calibrate
 
     if getattr(run.task, "dsm", None) is None:
         return None

@@ -19,8 +19,9 @@ if __name__ == "__main__":
 def main(config) -> int:
     import torch
 
+    from slts.data.shard_source import corpus_of
     from slts.memory import keep_freed_memory
-    from slts.tasks import check_task
+    from slts.systems import check_task
     from slts.training.processes import end_processes, start_processes
 
     check_task(config)
@@ -36,27 +37,13 @@ def main(config) -> int:
     return status
 
 
-def corpus_of(config) -> dict:
-    """corpus.json of the shards that a training reads. Raises UserError, with the command that makes an experiment's
-    corpus, where there are none."""
-    from slts.data.location import typed_data
-    from slts.data.shard_source import shard_source
-    from slts.errors import UserError
-
-    try:
-        return shard_source(typed_data(config), config.disk_gb, config.verify_shards).corpus
-    except UserError as error:
-        made = f"; the corpus of this experiment: {config.corpus_command}" if config.corpus_command else ""
-        raise UserError(f"{error}{made}") from None
-
-
 def _train(config, corpus: dict, accelerator) -> int:
     from accelerate.utils import set_seed
 
     from slts.data.loader import Augmentation, ShardDataset, training_loader
     from slts.data.location import typed_data
     from slts.evaluation.validation import validate
-    from slts.tasks import build_task
+    from slts.systems import build_task
     from slts.training.checkpoint import warm_start
     from slts.training.dry_run import report
     from slts.training.guards import STOPPED

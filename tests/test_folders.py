@@ -4,8 +4,8 @@ import pytest
 
 from slts.corpora import load_corpus
 from slts.data.clip import Reject
-from slts.evaluation.videos import find_videos
 from slts.folders import files_below
+from slts.systems.videos import find_videos
 
 
 def test_links_are_followed_once_and_loops_end(tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import slts.tables
+import slts.commands.tables
 from slts.cli import run
 
 
@@ -18,7 +18,7 @@ def ended(error: Exception, monkeypatch, capsys, *arguments: str) -> tuple[int, 
     def main(config):
         raise error
 
-    monkeypatch.setattr(slts.tables, "main", main)
+    monkeypatch.setattr(slts.commands.tables, "main", main)
     status = run("tables", list(arguments or ["out=x"]))
     said = capsys.readouterr().err
     assert len(said.splitlines()) == 1, said
@@ -49,7 +49,7 @@ def test_a_really_full_device_is_one_line(monkeypatch, capsys):
         with open("/dev/full", "w") as file:
             file.write("x")
 
-    monkeypatch.setattr(slts.tables, "main", main)
+    monkeypatch.setattr(slts.commands.tables, "main", main)
     assert run("tables", ["out=x"]) == 2
     said = capsys.readouterr().err
     assert len(said.splitlines()) == 1 and "the disk is full" in said
@@ -67,6 +67,6 @@ def test_the_traceback_of_the_unforeseen_is_in_the_file_that_the_line_names(tmp_
 def test_the_traceback_is_shown_where_it_is_asked_for(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setenv("SLTS_TRACEBACK", "1")
-    monkeypatch.setattr(slts.tables, "main", lambda config: 1 / 0)
+    monkeypatch.setattr(slts.commands.tables, "main", lambda config: 1 / 0)
     assert run("tables", ["out=x"]) == 1
     assert "Traceback" in capsys.readouterr().err and not list(tmp_path.iterdir())

@@ -11,10 +11,10 @@ import re
 from functools import partial
 from pathlib import Path
 
-from slts.corpora import Utterance
 from slts.corpora.splits import SPLITS, seeded_split
 from slts.data.clip import Clip, Reject
 from slts.data.media import VIDEO_SUFFIXES, read_clip
+from slts.data.utterance import Utterance
 from slts.errors import UserError
 from slts.folders import files_below
 

@@ -5,11 +5,11 @@ import re
 from functools import partial
 from pathlib import Path
 
-from slts.corpora import Utterance
 from slts.corpora.grid_grammar import sentence
 from slts.corpora.splits import SPLITS, seeded_split
 from slts.data.clip import Clip, Reject
 from slts.data.media import read_clip
+from slts.data.utterance import Utterance
 from slts.errors import UserError
 
 LAYOUTS = (

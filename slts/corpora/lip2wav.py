@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 
 from slts.audio import SAMPLE_RATE
-from slts.corpora import Utterance
 from slts.corpora.splits import SPLITS
 from slts.data.clip import Clip, Reject
 from slts.data.media import VIDEO_SUFFIXES, read_audio, read_clip
+from slts.data.utterance import Utterance
 from slts.errors import UserError
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from slts.data.shards import write_whole
 from slts.errors import UserError
+from slts.files import write_whole
 
 MARKER = ".prepare.json"
 """Holds the recipe of the corpus in a folder from the start on."""

@@ -4,9 +4,9 @@ import math
 from dataclasses import replace
 from functools import partial
 
-from slts.corpora import Utterance
 from slts.data.clip import Reject
 from slts.data.media import probe
+from slts.data.utterance import Utterance
 
 LONGEST = 60.0
 """Seconds. A longer clip is never one sample: its frames would fill the memory of a process and of a training step."""

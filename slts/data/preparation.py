@@ -15,15 +15,14 @@ from pathlib import Path
 import numpy as np
 from omegaconf import OmegaConf
 
-from slts.corpora import Utterance, load_corpus
 from slts.data.assembly import assemble_shard, facts_of, merge_shards
 from slts.data.claim import claimed, remove_unfinished
-from slts.data.clip import Reject
+from slts.data.clip import Clip, Reject
 from slts.data.cutting import LONGEST, cut, refuse_too_long
 from slts.data.faces import FaceCrop, crop
-from slts.data.injection import inject_offset
 from slts.data.media import encode_flac, encode_h264
 from slts.data.parallel import run_jobs
+from slts.data.utterance import Utterance
 from slts.errors import UserError
 
 PLACES = ("action", "data", "out", "root", "workers", "s3fd_weights")
@@ -35,7 +34,8 @@ class Recipe:
     """What makes one sample of one utterance."""
 
     face: FaceCrop
-    inject: str
+    inject: Callable[..., Clip] | None
+    """(clip, rng=Generator) -> a cut of it with a known offset, raises Reject; None leaves clips as they are."""
     seed: int
     min_seconds: float
 
@@ -49,11 +49,13 @@ class Job:
     recipe: Recipe
 
 
-def prepare_corpus(config) -> dict:
+def prepare_corpus(config, utterances: list[Utterance], inject: Callable[..., Clip] | None = None) -> dict:
     """Make the shards of a corpus in ``config.out``; finished shards of an earlier, interrupted call are kept.
 
     Args:
         config: the keys of conf/prepare.yaml and those of the reader in conf/corpus/.
+        utterances: what the reader found.
+        inject: puts known offsets into clips, see Recipe.
 
     Returns:
         The contents of corpus.json, and ``seconds``, the wall time of this call.
@@ -65,7 +67,6 @@ def prepare_corpus(config) -> dict:
     began = time.monotonic()
     if config.size % 2:
         raise UserError(f"size={config.size}: H.264 pictures need an even size; take {config.size + 1}")
-    utterances = load_corpus(config.corpus, config)
     if config.chunk_seconds is not None:
         utterances = cut(utterances, config.chunk_seconds)
     keys = Counter(utterance.key for utterance in utterances)
@@ -74,7 +75,7 @@ def prepare_corpus(config) -> dict:
 
     face = FaceCrop.of(config)
     face.detector()  # refuses what is not installed before anything is read
-    recipe = Recipe(face, config.inject, config.seed, config.min_seconds)
+    recipe = Recipe(face, inject, config.seed, config.min_seconds)
     listing = "\n".join(f"{u.key}\t{u.split}\t{u.speaker}\t{u.text}\t{u.source}" for u in utterances)
     given = OmegaConf.to_container(config)
     settings = {
@@ -152,9 +153,9 @@ def make_sample(utterance: Utterance, recipe: Recipe) -> dict:
     """One utterance as {key, mp4, flac: bytes, json: dict}. Raises Reject."""
     refuse_too_long(utterance)
     clip = utterance.load()
-    if recipe.inject != "none":
+    if recipe.inject is not None:
         digest = hashlib.sha256(f"{recipe.seed}/{utterance.key}".encode()).digest()
-        clip = inject_offset(clip, recipe.inject, np.random.default_rng(list(digest)))
+        clip = recipe.inject(clip, rng=np.random.default_rng(list(digest)))
     seconds = len(clip.frames) / clip.fps
     if seconds < recipe.min_seconds:
         raise Reject("too_short", f"{seconds:.2f} s are less than min_seconds={recipe.min_seconds}")

@@ -27,10 +27,12 @@ from pathlib import Path
 
 from webdataset.gopen import Pipe, gopen, gopen_schemes
 
-from slts.data.location import Address, without_secrets
+from slts.config import Typed
+from slts.data.location import Address, typed_data, without_secrets
 from slts.data.order import SampleOrder
-from slts.data.shards import read_corpus_json, sha256
+from slts.data.shards import read_corpus_json
 from slts.errors import UserError
+from slts.files import sha256
 
 TRIES, PAUSE = 3, 1.0
 """Times a file is asked for, and seconds before the second; each further pause is four times as long."""
@@ -49,6 +51,16 @@ def shard_source(data: str | Path | Address, disk_gb: float = 20.0, verify: bool
         UserError: there are no shards, or they cannot be reached.
     """
     return _remote(data, disk_gb, verify) if isinstance(data, Address) else Folder(Path(data))
+
+
+def corpus_of(config: Typed) -> dict:
+    """corpus.json of the shards that a training reads. Raises UserError, with the command that makes an experiment's
+    corpus, where there are none."""
+    try:
+        return shard_source(typed_data(config), config.disk_gb, config.verify_shards).corpus
+    except UserError as error:
+        made = f"; the corpus of this experiment: {config.corpus_command}" if config.corpus_command else ""
+        raise UserError(f"{error}{made}") from None
 
 
 def is_sound(path: Path, digest: str) -> bool:

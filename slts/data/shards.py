@@ -10,7 +10,6 @@ KEY.mp4 is the H.264 face crop at its native rate, KEY.flac the 16 kHz mono soun
 facts of the sample (slts.data.preparation writes them).
 """
 
-import hashlib
 import io
 import json
 import os
@@ -32,16 +31,6 @@ HEADER = 1 << 20
 NAME = re.compile(rf"(?P<key>[A-Za-z0-9_-]+)\.(?P<suffix>{'|'.join(MEMBERS)})")
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that is there whole or not at all, whenever the process dies."""
-    temporary = path.with_name(f".{path.name.lstrip('.')}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
-
-
 def write_shard(path: Path, samples: Iterable[dict]) -> Path:
     """Write samples {key, mp4, flac: bytes, json: dict} under a temporary name beside ``path`` and return that name.
 
@@ -60,11 +49,6 @@ def write_shard(path: Path, samples: Iterable[dict]) -> Path:
         temporary.unlink(missing_ok=True)
         raise
     return temporary
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class _Headers(io.FileIO):

@@ -14,8 +14,9 @@ from slts.data.clip import Reject
 from slts.data.facts import sample_facts
 from slts.data.media import decode_flac, decode_frames, frame_times
 from slts.data.parallel import run_jobs
-from slts.data.shards import index_shard, read_corpus_json, sha256
+from slts.data.shards import index_shard, read_corpus_json
 from slts.errors import UserError
+from slts.files import sha256
 
 TIMES = 1e-3
 """Seconds by which a picture's timestamp may leave i / fps."""

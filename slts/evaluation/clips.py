@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from slts.audio.mel import HOP
-from slts.models.upsampling import mel_lengths
+from slts.audio.upsampling import mel_lengths
 
 
 @dataclass

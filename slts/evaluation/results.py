@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from slts import __version__
-from slts.metrics.offsets import offset_agreement
+from slts.offsets.agreement import offset_agreement
 from slts.training.run_directory import RunDirectory, config_hash
 
 SCORES = ("stoi", "estoi", "pesq", "mcd", "a_stoi", "a_estoi", "a_pesq", "a_mcd")

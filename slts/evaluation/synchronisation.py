@@ -8,7 +8,7 @@ from slts.audio import SAMPLE_RATE
 from slts.data.loader import Augmentation, Batch, ShardDataset, evaluation_loader
 from slts.data.location import typed_data
 from slts.evaluation.pictures import offset_figure
-from slts.metrics.offsets import offset_agreement
+from slts.offsets.agreement import offset_agreement
 from slts.training.loop import Validation
 from slts.training.run_directory import RunDirectory
 

@@ -11,9 +11,9 @@ from slts.data.loader import evaluation_loader
 from slts.errors import UserError
 from slts.evaluation.clips import GeneratedClip
 from slts.evaluation.results import SYNCNET
-from slts.evaluation.runs import TrainedRun, load_run
-from slts.models.syncnet import RATE
-from slts.tasks import syncnet
+from slts.systems.syncnet import task as syncnet
+from slts.systems.syncnet.network import RATE
+from slts.systems.trained import TrainedRun, load_run
 from slts.training.run_directory import RunDirectory
 
 CROP = {"faces": "cascade", "region": "syncnet", "size": 224, "track": True, "fps": RATE}

@@ -13,9 +13,9 @@ from slts.data.location import typed_data
 from slts.evaluation.clips import GeneratedClip, generate_clips
 from slts.evaluation.pictures import mel_figure, offset_figure
 from slts.evaluation.synchronisation import validate_offsets
-from slts.metrics.offsets import offset_agreement
 from slts.metrics.scoring import score_pairs
-from slts.tasks import generates
+from slts.offsets.agreement import offset_agreement
+from slts.systems import generates
 from slts.training.loop import Validation
 from slts.training.run_directory import RunDirectory
 

@@ -1,4 +1,4 @@
-"""How well generated speech matches its reference, and how well predicted offsets match true ones.
+"""How well generated speech matches its reference.
 
 One function a metric, arrays in, floats out. Audio is mono at 16 kHz in [-1, 1], arrays (N,). Where a metric has no
 value it raises Undefined with the reason; no metric returns a stand-in number.
@@ -13,17 +13,15 @@ value it raises Undefined with the reason; no metric returns a stand-in number.
 | ``overlap`` | reference, generated, lag in ms | both cut to what they share: aligned scores are scores of these |
 | ``score_pair``, ``score_pairs`` | one pair, many | every metric by name, plain and aligned, with reasons for None |
 | ``summarise`` | rows of score_pairs | means, 95 % intervals, failures |
-| ``offset_agreement`` | offsets in ms | R2, bias, mean absolute error, share within 10 ms |
 | ``opinion_score`` | ratings | mean and half-width of its 95 % t interval |
 
-Word error rates are in ``slts.metrics.words``.
+Word error rates are in ``slts.metrics.words``, how well offsets agree in ``slts.offsets.agreement``.
 """
 
 from slts.metrics.alignment import frontend_offset, overlap, refined_offset
 from slts.metrics.cepstral import mcd, mcd_db
 from slts.metrics.excerpt import Undefined
 from slts.metrics.intelligibility import estoi, stoi
-from slts.metrics.offsets import offset_agreement
 from slts.metrics.opinion import opinion_score
 from slts.metrics.quality import pesq
 from slts.metrics.scoring import METRICS, score_pair, score_pairs
@@ -36,7 +34,6 @@ __all__ = [
     "frontend_offset",
     "mcd",
     "mcd_db",
-    "offset_agreement",
     "opinion_score",
     "overlap",
     "pesq",

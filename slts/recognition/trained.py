@@ -10,8 +10,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from slts.audio.mel import log_mel
-from slts.data.shards import write_whole
 from slts.errors import UserError
+from slts.files import write_whole
 from slts.metrics import Undefined
 from slts.recognition.features import cepstra_of, splice
 from slts.recognition.grammar import Grammar

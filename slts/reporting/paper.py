@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from slts.metrics.offsets import offset_agreement
 from slts.metrics.opinion import opinion_table, read_ratings
+from slts.offsets.agreement import offset_agreement
 from slts.reporting.corpora import Corpus
 from slts.reporting.published import published_rows
 from slts.reporting.results import OFFSETS, PAPER, intervals, load_clips

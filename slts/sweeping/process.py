@@ -12,10 +12,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from slts import train
 from slts.sweeping.space import override
 from slts.training.run_directory import LOCK
 
+TRAIN = Path(__file__).parents[1] / "train.py"
 LEASH = Path(__file__).with_name("leash.py")
 REFUSED = re.compile(r"slts (?:train|evaluate): (?P<why>.+)")
 """The line on which slts says why it ended."""
@@ -39,7 +39,7 @@ def command(launch: str | None, options: list[str], overrides: list[str]) -> lis
         ]
     else:
         before = [launch]
-    return [*before, *options, train.__file__, *overrides]
+    return [*before, *options, str(TRAIN), *overrides]
 
 
 def scoring(run: Path, overrides: tuple[str, ...]) -> list[str]:

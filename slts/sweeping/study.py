@@ -13,12 +13,12 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage
 
 from slts.config import PACKAGE, compose
+from slts.data.shard_source import corpus_of
 from slts.errors import UserError
-from slts.metrics.offsets import offset_agreement
+from slts.offsets.agreement import offset_agreement
 from slts.sweeping.grid import GridSampler
 from slts.sweeping.space import Value, ends, grid, override, read_space
-from slts.tasks import check_task
-from slts.train import corpus_of
+from slts.systems import check_task
 from slts.training.run_directory import config_hash
 
 KEYS = ("space", "sampler", "pruner", "objectives", "trials", "hours", "overrides", "evaluate")

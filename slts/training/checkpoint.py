@@ -17,8 +17,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from slts.data.shards import sha256
 from slts.errors import UserError
+from slts.files import sha256
 
 
 @dataclass

@@ -18,8 +18,8 @@ from yaml import YAMLError
 
 from slts.data.facts import corpus_facts
 from slts.data.location import without_secrets
-from slts.data.shards import write_whole
 from slts.errors import UserError
+from slts.files import write_whole
 
 HARMLESS = (
     "data", "data_from", "corpus_command", "name", "runs", "workers", "cache_gb", "disk_gb", "verify_shards",

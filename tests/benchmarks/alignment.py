@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "metrics"), str(Path(__file__).parents[2])]
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 from metric_clips import GRID, speech_like  # noqa: E402
 
 from slts.metrics.alignment import offsets_ms  # noqa: E402

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from slts.data.loader import evaluation_loader
-from slts.evaluation.runs import load_run
 from slts.evaluation.synchronisation import shift
 from slts.evaluation.syncnet import load_syncnet
+from slts.systems.trained import load_run
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ import pystoi
 import python_speech_features
 import torch
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "metrics"), str(Path(__file__).parents[2])]
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 from metric_clips import GRID, speech_like  # noqa: E402
 
 from slts.audio.mel import log_mel  # noqa: E402

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from slts.config import compose
 from slts.data.loader import Batch
 from slts.memory import keep_freed_memory
-from slts.tasks import build_task, check_task
+from slts.systems import build_task, check_task
 from slts.training.optimizer import build_optimizer
 from slts.training.processes import uses_bf16
 

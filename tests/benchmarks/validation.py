@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "metrics"), str(Path(__file__).parents[2])]
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 from metric_clips import speech_like  # noqa: E402
 
 from slts.audio.stoi import short_time_intelligibility  # noqa: E402

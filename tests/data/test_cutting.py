@@ -10,10 +10,10 @@ from flash_and_beep import beep, flash, flash_frames, onset, write_video
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slts.corpora import Utterance
 from slts.data.clip import Reject
 from slts.data.cutting import cut, refuse_too_long, spans
 from slts.data.media import probe, read_clip
+from slts.data.utterance import Utterance
 
 
 def utterance(path, **changes) -> Utterance:

@@ -17,12 +17,14 @@ from flash_and_beep import beep, flash, flash_frames, onset, write_video
 from omegaconf import DictConfig, OmegaConf
 
 from slts.audio.mel import log_mel
-from slts.corpora import Utterance
+from slts.commands import prepare
+from slts.commands.prepare import make_corpus
 from slts.data import assembly, cutting, preparation
 from slts.data.media import decode_flac, decode_frames, read_clip
-from slts.data.preparation import prepare_corpus
-from slts.data.shards import index_shard, read_corpus_json, sha256
+from slts.data.shards import index_shard, read_corpus_json
+from slts.data.utterance import Utterance
 from slts.errors import UserError
+from slts.files import sha256
 
 
 def config(root: Path, out: Path, **changes) -> DictConfig:
@@ -77,7 +79,7 @@ def videos(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def prepared(videos, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("prepared") / "corpus"
-    prepare_corpus(config(videos, out))
+    make_corpus(config(videos, out))
     return out
 
 
@@ -129,7 +131,7 @@ def test_a_sample_holds_picture_sound_and_facts(prepared):
 
 
 def test_injected_offsets_are_true_and_repeatable(videos, tmp_path):
-    summary = prepare_corpus(config(videos, tmp_path / "a", inject="lagged"))
+    summary = make_corpus(config(videos, tmp_path / "a", inject="lagged"))
     offsets = []
     for sample in samples(tmp_path / "a").values():
         facts = json.loads(sample["json"])
@@ -138,18 +140,18 @@ def test_injected_offsets_are_true_and_repeatable(videos, tmp_path):
         assert facts["frames"] == 24  # floor of 1.4 - 0.24 - 0.2 s
         offsets.append(facts["offset_ms"])
     assert len(set(offsets)) > 5 and min(offsets) >= -200 and max(offsets) <= 40
-    prepare_corpus(config(videos, tmp_path / "b", inject="lagged", shard_clips=64))
+    make_corpus(config(videos, tmp_path / "b", inject="lagged", shard_clips=64))
     assert samples(tmp_path / "a") == samples(tmp_path / "b")
-    other = prepare_corpus(config(videos, tmp_path / "c", inject="lagged", seed=1))
+    other = make_corpus(config(videos, tmp_path / "c", inject="lagged", seed=1))
     assert other["hash"] != summary["hash"]
 
 
 RUN = """
 import json, sys
 from omegaconf import OmegaConf
-from slts.data.preparation import prepare_corpus
+from slts.commands.prepare import make_corpus
 if __name__ == "__main__":
-    prepare_corpus(OmegaConf.create(json.loads(sys.argv[1])))
+    make_corpus(OmegaConf.create(json.loads(sys.argv[1])))
 """
 
 
@@ -175,7 +177,7 @@ def test_killed_with_two_workers_and_started_again_gives_equal_bytes(videos, pre
     done = {path: path.stat().st_mtime_ns for path in out.glob("*.tar")}
     assert done and not (out / "corpus.json").exists()
     (out / ".train-000000.tar.1.tmp").write_bytes(b"half")
-    prepare_corpus(config(videos, out))
+    make_corpus(config(videos, out))
     assert contents(out) == contents(prepared)
     assert done.items() <= {path: path.stat().st_mtime_ns for path in out.glob("*.tar")}.items()
 
@@ -183,14 +185,14 @@ def test_killed_with_two_workers_and_started_again_gives_equal_bytes(videos, pre
 def test_a_finished_corpus_is_not_made_again(videos, prepared, monkeypatch):
     before = contents(prepared)
     monkeypatch.setattr(preparation, "make_shard", lambda *_: pytest.fail("made again"))
-    prepare_corpus(config(videos, prepared))
+    make_corpus(config(videos, prepared))
     assert contents(prepared) == before
 
 
 def test_a_damaged_shard_is_made_again(videos, prepared):
     before = contents(prepared)
     (prepared / "train-000001.tar").write_bytes(before["train-000001.tar"][:5000])
-    prepare_corpus(config(videos, prepared))
+    make_corpus(config(videos, prepared))
     assert contents(prepared) == before
 
 
@@ -198,27 +200,27 @@ def test_a_damaged_shard_is_made_again(videos, prepared):
 def test_another_corpus_is_not_overwritten(videos, prepared, change):
     before = contents(prepared)
     with pytest.raises(UserError, match=next(iter(change))):
-        prepare_corpus(config(videos, prepared, **change))
+        make_corpus(config(videos, prepared, **change))
     assert contents(prepared) == before
 
 
 def test_folders_that_cannot_be_used_are_named(videos, tmp_path):
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(UserError, match=f"out={tmp_path}"):
-        prepare_corpus(config(videos, tmp_path))
+        make_corpus(config(videos, tmp_path))
     with pytest.raises(UserError, match=r"out=.*letter\.txt"):
-        prepare_corpus(config(videos, tmp_path / "letter.txt"))
+        make_corpus(config(videos, tmp_path / "letter.txt"))
     with pytest.raises(UserError, match="out=/proc/none"):
-        prepare_corpus(config(videos, Path("/proc/none")))
+        make_corpus(config(videos, Path("/proc/none")))
     with pytest.raises(UserError, match="size=33"):
-        prepare_corpus(config(videos, tmp_path / "odd", size=33))
+        make_corpus(config(videos, tmp_path / "odd", size=33))
 
 
 def test_no_face_anywhere_is_one_clear_message_and_a_ledger(tmp_path):
     (tmp_path / "in").mkdir()
     write_video(tmp_path / "in" / "a.mkv", flash_frames(1, 0.4), beep(1, 0.4))
     with pytest.raises(UserError, match=r"no_face 1.*rejected\.jsonl"):
-        prepare_corpus(config(tmp_path / "in", tmp_path / "out", faces="cascade"))
+        make_corpus(config(tmp_path / "in", tmp_path / "out", faces="cascade"))
     assert json.loads((tmp_path / "out" / "rejected.jsonl").read_text())["reason"] == "no_face"
 
 
@@ -232,7 +234,7 @@ def test_a_surprise_in_one_clip_does_not_stop_the_rest(videos, tmp_path, monkeyp
         return real(frames, fps)
 
     monkeypatch.setattr(preparation, "encode_h264", flawed)
-    corpus = prepare_corpus(config(videos, tmp_path / "out"))
+    corpus = make_corpus(config(videos, tmp_path / "out"))
     assert corpus["rejected"]["error"] == 1
     assert sum(split["clips"] for split in corpus["splits"].values()) == 9
     assert "RuntimeError: surprise" in (tmp_path / "out" / "rejected.jsonl").read_text()
@@ -258,10 +260,10 @@ def test_a_second_prepare_in_the_same_folder_is_refused_until_the_first_is_dead(
         time.sleep(0.005)
     process.send_signal(signal.SIGSTOP)
     with pytest.raises(UserError, match="another slts prepare is at work"):
-        prepare_corpus(config(videos, out, shard_clips=1))
+        make_corpus(config(videos, out, shard_clips=1))
     process.send_signal(signal.SIGKILL)
     process.wait()
-    prepare_corpus(config(videos, out, shard_clips=1))
+    make_corpus(config(videos, out, shard_clips=1))
 
 
 def test_a_full_disk_leaves_whole_shards_and_says_what_to_free(videos, prepared, tmp_path, monkeypatch):
@@ -284,11 +286,11 @@ def test_a_full_disk_leaves_whole_shards_and_says_what_to_free(videos, prepared,
     monkeypatch.setattr(assembly, "write_shard", filling)
     out = tmp_path / "out"
     with pytest.raises(UserError, match=r"disk is full; free about \d+ MB for the \d+ clips left .* 2 of \d shards"):
-        prepare_corpus(config(videos, out))
+        make_corpus(config(videos, out))
     assert {path.name: path.read_bytes() for path in out.glob("*.tar")}.items() <= contents(prepared).items()
     assert len(list(out.glob("*.tar"))) == 2 and not list(out.glob(".*.tmp"))
     monkeypatch.undo()
-    prepare_corpus(config(videos, out))
+    make_corpus(config(videos, out))
     assert contents(out) == contents(prepared)
 
 
@@ -309,9 +311,9 @@ def uncut(root: Path):
 
 @pytest.mark.parametrize("inject", ["none", "lagged"])
 def test_long_videos_become_chunks_with_real_picture_and_sound(long_video, tmp_path, monkeypatch, inject):
-    monkeypatch.setattr(preparation, "load_corpus", lambda *_: uncut(long_video))
+    monkeypatch.setattr(prepare, "load_corpus", lambda *_: uncut(long_video))
     out = tmp_path / "out"
-    prepare_corpus(config(long_video, out, chunk_seconds=3, inject=inject))
+    make_corpus(config(long_video, out, chunk_seconds=3, inject=inject))
     made = samples(out)
     assert sorted(made) == ["long-0000", "long-0001", "long-0002"]
     for sample in made.values():
@@ -322,15 +324,15 @@ def test_long_videos_become_chunks_with_real_picture_and_sound(long_video, tmp_p
 
 
 def test_a_rest_too_short_is_in_the_ledger(long_video, tmp_path, monkeypatch):
-    monkeypatch.setattr(preparation, "load_corpus", lambda *_: uncut(long_video))
-    corpus = prepare_corpus(config(long_video, tmp_path / "out", chunk_seconds=2.2))
+    monkeypatch.setattr(prepare, "load_corpus", lambda *_: uncut(long_video))
+    corpus = make_corpus(config(long_video, tmp_path / "out", chunk_seconds=2.2))
     assert corpus["rejected"] == {"too_short": 1}
     assert json.loads((tmp_path / "out" / "rejected.jsonl").read_text())["source"] == "ann/long.mkv#8.80-11.00"
 
 
 def test_an_uncut_long_video_is_rejected_with_the_key_that_cuts_it(long_video, tmp_path, monkeypatch):
-    monkeypatch.setattr(preparation, "load_corpus", lambda *_: uncut(long_video))
+    monkeypatch.setattr(prepare, "load_corpus", lambda *_: uncut(long_video))
     monkeypatch.setattr(cutting, "LONGEST", 8.0)
     with pytest.raises(UserError, match="too_long 1"):
-        prepare_corpus(config(long_video, tmp_path / "out"))
+        make_corpus(config(long_video, tmp_path / "out"))
     assert "chunk_seconds=30" in (tmp_path / "out" / "rejected.jsonl").read_text()

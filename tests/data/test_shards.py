@@ -5,8 +5,9 @@ import tarfile
 import pytest
 import webdataset
 
-from slts.data.shards import index_shard, read_corpus_json, sha256, write_shard
+from slts.data.shards import index_shard, read_corpus_json, write_shard
 from slts.errors import UserError
+from slts.files import sha256
 
 
 def samples(count: int = 3) -> list[dict]:

@@ -23,7 +23,7 @@ class Worker:
 
     def __init__(self, log: Path, *keys: str):
         import slts.sweeping.worker
-        import slts.tasks.slts  # noqa: F401  (imported once, before the fork)
+        import slts.systems.slts.task  # noqa: F401  (imported once, before the fork)
 
         self.log = log
         self.process = multiprocessing.get_context("fork").Process(target=_worker, args=(log, keys))

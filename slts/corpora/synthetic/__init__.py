@@ -10,12 +10,13 @@ import cv2
 import numpy as np
 
 from slts.audio import SAMPLE_RATE
-from slts.corpora import Utterance, grid_grammar
+from slts.corpora import grid_grammar
 from slts.corpora.synthetic import mouth, speech, visemes
 from slts.corpora.synthetic.speakers import SPEAKERS
 from slts.data.clip import Clip, Reject
-from slts.data.offsets import PROFILES, draw_offset_ms
+from slts.data.utterance import Utterance
 from slts.errors import UserError
+from slts.offsets.profiles import PROFILES, draw_offset_ms
 
 FPS = 25
 _MARGIN = 0.04

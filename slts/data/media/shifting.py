@@ -11,8 +11,8 @@ import av
 from slts.data.clip import Reject
 from slts.data.media.container import audio_stream, container_start, open_media, video_stream
 from slts.data.media.muxing import restamp
-from slts.data.shards import sha256, write_whole
 from slts.errors import UserError
+from slts.files import sha256, write_whole
 
 TIMED = (".m4v", ".mkv", ".mov", ".mp4", ".webm")
 """Containers in which a stream may start later than another; AVI and MPEG program streams cannot say it."""

@@ -1,1 +1,0 @@
-"""Networks as plain nn.Modules; none of them knows a config, a corpus or a trainer."""

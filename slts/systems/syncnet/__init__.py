@@ -1,0 +1,1 @@
+"""SyncNet (Chung and Zisserman): which sound belongs to which picture."""

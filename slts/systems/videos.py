@@ -1,0 +1,95 @@
+"""A trained run applied to video files: the face found and cropped as its corpus was, in windows of bounded length."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from slts.audio import SAMPLE_RATE
+from slts.data.augmentation import fit_picture
+from slts.data.clip import Clip
+from slts.data.faces import FaceCrop, crop
+from slts.data.loader import Batch
+from slts.data.media import VIDEO_SUFFIXES, read_picture
+from slts.errors import UserError
+from slts.folders import files_below
+from slts.systems.trained import TrainedRun
+
+WINDOW, OVERLAP = 10.0, 0.4
+"""Seconds of video put through the networks at once, and of the cross-fade between windows."""
+
+
+def find_videos(path: Path) -> list[Path]:
+    """The video files of a folder and its subfolders, or the one file. Raises UserError when there is none."""
+    if path.is_file():
+        return [path]
+    videos = [p for p in files_below(path) if p.suffix.lower() in VIDEO_SUFFIXES]
+    if not videos:
+        raise UserError(f"{path}: no video here; give a video file or a folder that holds some")
+    return videos
+
+
+def video_key(video: Path, data: Path) -> str:
+    """How a video is named in tables: its path below the folder ``data`` (or its name) without the suffix."""
+    return (video.relative_to(data) if data.is_dir() else Path(video.name)).with_suffix("").as_posix()
+
+
+def speaker_index(run: TrainedRun, name: str | None) -> int:
+    """Index of the voice to speak with. Raises UserError when it is unknown, or not given and not the only one."""
+    speakers = run.corpus["speakers"]
+    if name is None and len(speakers) == 1:
+        return 0
+    if name not in speakers:
+        raise UserError(f"speaker={name}: the run knows {', '.join(speakers)}; choose one of them")
+    return speakers.index(name)
+
+
+def speak(run: TrainedRun, video: Path, speaker: int, detector: str | None = None) -> np.ndarray:
+    """Speech (N,) float32 at 16 kHz for a video, in sync with it and as long. Raises Reject for an unusable video."""
+    clip = read_picture(video, getattr(run.task, "fps", None) or run.corpus["config"]["fps"])
+    if "streams" in clip.extra:
+        print(f"{video}: video stream {clip.extra['streams']['video']} is read")
+    frames = face_crops(run, clip, detector)
+    audio = np.zeros(round(len(frames) / clip.fps * SAMPLE_RATE), np.float32)
+    fade = round(OVERLAP * SAMPLE_RATE)
+    for first, last in _windows(len(frames), clip.fps):
+        piece = run.task.generate(as_batch(run, frames[first:last], clip.fps, speaker))[0].cpu().numpy()
+        start = round(first / clip.fps * SAMPLE_RATE)
+        piece = piece[: len(audio) - start]
+        if first:
+            rise = np.linspace(0, 1, min(fade, len(piece)), dtype=np.float32)
+            audio[start : start + len(rise)] *= 1 - rise
+            piece[: len(rise)] *= rise
+        audio[start : start + len(piece)] += piece
+    return audio.clip(-1, 1)
+
+
+def face_crops(run: TrainedRun, clip: Clip, detector: str | None) -> np.ndarray:
+    """(T, size, size, 3) uint8, cropped with the settings recorded in corpus.json."""
+    prepared = run.corpus["config"]
+    return crop(clip.frames, clip.fps, FaceCrop.of({**prepared, "faces": detector or prepared["faces"]}))[0]
+
+
+def as_batch(run: TrainedRun, frames: np.ndarray, fps: float, speaker: int, audio: np.ndarray | None = None) -> Batch:
+    """A batch of one clip: crops (T, H, W, 3) uint8 RGB, and silence or audio (N,) padded or cut to their length."""
+    picture = fit_picture(frames, run.config.model.image_size, run.config.model.channels, run.config.augment.crop)
+    samples = round(len(frames) / fps * SAMPLE_RATE)
+    sound = (
+        np.zeros(samples, np.float32) if audio is None else np.pad(audio[:samples], (0, max(0, samples - len(audio))))
+    )
+    return Batch(
+        torch.from_numpy(picture)[None],
+        torch.from_numpy(sound)[None],
+        torch.tensor([len(frames)]),
+        torch.tensor([float(fps)]),
+        torch.tensor([speaker]),
+        torch.tensor([float("nan")]),
+        [""],
+    ).to(run.device)
+
+
+def _windows(frames: int, fps: float) -> list[tuple[int, int]]:
+    """Overlapping windows of frames that cover a video; the last one is never shorter than the overlap."""
+    size, step = round(WINDOW * fps), round((WINDOW - OVERLAP) * fps)
+    starts = range(0, max(1, frames - round(OVERLAP * fps)), step)
+    return [(start, min(frames, start + size)) for start in starts]

@@ -1,0 +1,59 @@
+"""Offsets taken out of a shard's samples: what is seen is heard at the same instant, nothing padded."""
+
+import numpy as np
+import pytest
+from flash_and_beep import beep, flash, flash_frames, onset
+
+from slts.data.clip import Reject
+from slts.data.media import decode_flac, decode_frames, encode_flac, encode_h264
+from slts.offsets.repair import repair_sample
+
+
+def sample(offset: float, fps: float = 25.0, seconds: float = 3.0, **facts) -> dict:
+    """A flash at 1.2 s and a beep ``offset`` ms before it, the beep's time among the words."""
+    frames = flash_frames(seconds, 1.2, fps, (64, 64))
+    at = 1.2 - offset / 1000
+    facts = {"fps": fps, "frames": len(frames), "offset_ms": offset, "words": [[at, at + 0.04, "beep"]], **facts}
+    audio = beep(seconds, at, 16000).astype(np.float32)
+    return {"key": "a", "mp4": encode_h264(frames, fps), "flac": encode_flac(audio), "json": facts}
+
+
+@pytest.mark.parametrize("fps", [25.0, 30.0])
+@pytest.mark.parametrize("offset", [120, 37, -37, -200, 13.5])
+def test_flash_and_beep_meet(offset, fps):
+    before = sample(offset, fps)
+    after = repair_sample(before, offset, 1.0)
+    frames, audio, facts = decode_frames(after["mp4"]), decode_flac(after["flac"]), after["json"]
+    assert flash(frames) / fps - onset(audio) == pytest.approx(0, abs=1e-3)
+    assert facts["offset_ms"] == 0 and facts["repaired"] == offset
+    assert facts["words"][0][0] == pytest.approx(onset(audio), abs=2e-3)
+    assert facts["frames"] == len(frames) and len(audio) == round(len(frames) / fps * 16000)
+    assert before["json"]["frames"] - len(frames) == int(np.ceil(abs(offset) / 1000 * fps))
+    assert repair_sample(after, offset, 1.0) is after
+
+
+def test_what_is_known_of_the_picture_moves_with_it():
+    squares = [[i, 0, 10] for i in range(75)]
+    facts = repair_sample(sample(120, face={"squares": squares}, start=7.0, phones=[[0.0, 0.01, "x"]]), 120, 1.0)[
+        "json"
+    ]
+    assert facts["face"]["squares"] == squares[3:] and facts["start"] == pytest.approx(7.12)
+    assert facts["phones"] == [[0.0, 0.01, "x"]]  # the sound's own beginning stays where the picture lagged
+    facts = repair_sample(sample(-120, face={"squares": squares}, start=7.0, phones=[[0.0, 0.01, "x"]]), -120, 1.0)[
+        "json"
+    ]
+    assert facts["face"]["squares"] == squares[:72] and facts["start"] == 7.0 and facts["phones"] == []
+
+
+def test_an_unknown_truth_stays_unknown():
+    assert repair_sample(sample(120, offset_ms=None), 120, 1.0)["json"]["offset_ms"] is None
+
+
+def test_a_clip_that_becomes_too_short_is_rejected():
+    with pytest.raises(Reject, match="too_short"):
+        repair_sample(sample(-200, seconds=2.0), -200, 1.9)
+
+
+def test_without_an_offset_nothing_is_touched():
+    before = sample(40)
+    assert repair_sample(before, None, 1.0) is before and repair_sample(before, 0.0, 1.0) is before
