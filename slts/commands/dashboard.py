@@ -8,17 +8,9 @@ import json
 from pathlib import Path
 
 from slts.errors import UserError
+from slts.metrics.columns import COLUMNS
 
-SECTIONS = {
-    "Speech": {
-        "aligned scores": ["val/a_stoi", "val/a_estoi"],
-        "plain STOI": ["val/stoi"],
-    },
-    "Synchronisation": {
-        "R2 of the offsets": ["val/offset_r2", "val/offset_r2_centred"],
-        "offset error (ms)": ["val/offset_mae_ms", "val/offset_bias_ms"],
-        "share at the edge of the search": ["val/dsm_at_edge", "train/dsm_at_edge"],
-    },
+TRAINING = {
     "Losses": {
         "hard, soft, probe": ["loss/hard", "loss/soft", "loss/probe"],
         "self-synchronisation": ["loss/ssm"],
@@ -35,7 +27,19 @@ SECTIONS = {
         "skipped steps": ["train/skipped"],
     },
 }
-"""Section -> title of a panel -> metrics drawn in it. Panels of which a run has nothing stay empty in W&B."""
+
+
+def sections() -> dict[str, dict[str, list[str]]]:
+    """Section -> title of a panel -> metrics drawn in it. Panels of which a run has nothing stay empty in W&B."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for column in COLUMNS.values():
+        if column.panel:
+            section, title = column.panel
+            found.setdefault(section, {}).setdefault(title, []).append(f"val/{column.validation}")
+    found["Synchronisation"]["share at the edge of the search"].append("train/dsm_at_edge")
+    return found | TRAINING
+
+
 MEDIA = {"sounds": "val/sounds", "mels and offsets": "val/pictures", "DSM's offsets": "val/histogram/dsm_offset_ms"}
 """Title of a panel -> key of sounds, pictures or a histogram."""
 
@@ -53,20 +57,20 @@ def workspace(project: str, entity: str):
     import wandb_workspaces.reports.v2 as panels
     import wandb_workspaces.workspaces as ws
 
-    sections = [
+    parts = [
         ws.Section(
             name=name,
             is_open=True,
             panels=[panels.LinePlot(title=title, x="step", y=metrics) for title, metrics in plots.items()],
         )
-        for name, plots in SECTIONS.items()
+        for name, plots in sections().items()
     ]
     media = [panels.MediaBrowser(title=title, media_keys=[key]) for title, key in MEDIA.items()]
     return ws.Workspace(
         entity=entity,
         project=project,
         name="slts",
-        sections=[*sections, ws.Section(name="Samples", is_open=True, panels=media)],
+        sections=[*parts, ws.Section(name="Samples", is_open=True, panels=media)],
         settings=ws.WorkspaceSettings(x_axis="step"),
         runset_settings=ws.RunsetSettings(groupby=[ws.Metric("Group"), ws.Metric("JobType")]),
     )
@@ -96,7 +100,7 @@ def draw(runs: list[Path], out: Path) -> None:
     known = {name for run in curves.values() for name in run}
     panels = [
         (f"{section}: {title}", [m for m in metrics if m in known])
-        for section, plots in SECTIONS.items()
+        for section, plots in sections().items()
         for title, metrics in plots.items()
         if known & set(metrics)
     ]

@@ -14,11 +14,12 @@ def main(config) -> int:
     from slts.data.clip import Reject
     from slts.data.media import mux
     from slts.errors import UserError
-    from slts.systems.trained import load_speaking_run
+    from slts.systems.contract import SPEECH
+    from slts.systems.trained import load_run_giving
     from slts.systems.videos import find_videos, speak, speaker_index
 
     videos = find_videos(Path(config.input))
-    run = load_speaking_run(config.run, config.checkpoint)
+    run = load_run_giving(SPEECH, "slts generate", config.run, config.checkpoint)
     speaker = speaker_index(run, config.speaker)
     out = Path(config.out)
     try:

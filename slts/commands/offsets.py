@@ -120,15 +120,16 @@ def _offsets_to_apply(config) -> tuple[dict[str, float], str]:
 def _estimated(config) -> tuple[list[dict], float]:
     """The rows of estimate_offsets, and the step of the estimates in ms."""
     from slts.data.faces.people import Thresholds
-    from slts.evaluation.syncnet import load_syncnet
     from slts.offsets.calibration import calibrate
     from slts.offsets.estimation import estimate_offsets
     from slts.offsets.regression import regression_offsets
-    from slts.systems.trained import load_run
+    from slts.systems.contract import OFFSETS
+    from slts.systems.syncnet.published import load_syncnet
+    from slts.systems.trained import load_run_giving
 
     if config.method == "regression":
         return regression_offsets(Path(config.data), config.batch_size), 10.0
-    run = load_syncnet(config.weights) if config.weights else load_run(config.run, config.checkpoint)
+    run = load_syncnet(config.weights) if config.weights else load_run_giving(OFFSETS, "slts offsets", config.run, config.checkpoint)
     task = run.config.task.name
     if config.method not in (None, task):
         raise UserError(
@@ -140,7 +141,7 @@ def _estimated(config) -> tuple[list[dict], float]:
     if config.calibrate:
         print(f"the run's own constant, {constant:+.1f} ms, is taken out")
         rows = [{**row, "offset_ms": round(row["offset_ms"] - constant, 1)} for row in rows]
-    return rows, 40.0 if task == "syncnet" else 10.0
+    return rows, run.task.offset_step_ms
 
 
 def _counted(rows: list[dict], above_confidence: float | None) -> list[dict]:

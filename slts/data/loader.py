@@ -50,6 +50,7 @@ class ShardDataset(Dataset):
         window_shards: shards whose samples are mixed with each other; 0 mixes all.
         disk_gb: room for fetched shards.
         verify_shards: hash every shard at its first use in a process.
+        sounds: names of further sounds of the clips that are read too, into ``Batch.sounds``.
 
     Raises:
         UserError: no such data or split; on access, a shard that cannot be had, or is damaged, or an unknown speaker.
@@ -68,6 +69,7 @@ class ShardDataset(Dataset):
         window_shards: int = 0,
         disk_gb: float = 20.0,
         verify_shards: bool = True,
+        sounds: tuple[str, ...] = (),
     ):
         self.source = shard_source(data, disk_gb, verify_shards)
         corpus = self.source.corpus
@@ -80,6 +82,8 @@ class ShardDataset(Dataset):
         self.order = SampleOrder(self.clips, seed, window_shards)
         self.speakers = {name: i for i, name in enumerate(speakers or corpus["speakers"])}
         self.image_size, self.channels = image_size, channels
+        self.sounds = sounds
+        self.members = (*MEMBERS, *(f"{name}.flac" for name in sounds))
         self.augmentation, self.seed = augmentation or Augmentation(), seed
         self.stored_size = corpus.get("size")
         self.indices: dict[int, _Index] = {}
@@ -106,7 +110,7 @@ class ShardDataset(Dataset):
             if sample not in self.cache:
                 check_picture(members["mp4"], fps, frames, self.stored_size)
             first, count = _chunk(frames, fps, change.chunk_seconds, rng)
-            video, audio = self._stretch(sample, members, fps, frames, first, count)
+            video, sounds = self._stretch(sample, members, fps, frames, first, count)
         except Exception as error:  # bytes from anywhere may raise anything
             raise UserError(
                 f"{self.shards[shard]}: sample {key} cannot be read ({error!r}); look for more with slts prepare "
@@ -116,7 +120,8 @@ class ShardDataset(Dataset):
             raise UserError(f"{key}: speaker {speaker!r} was not in training; known: {[*self.speakers]}")
         return {
             "video": augment(video, fps, self.image_size, change, rng),
-            "audio": torch.from_numpy(audio),
+            "audio": torch.from_numpy(sounds[0]),
+            "sounds": dict(zip(self.sounds, torch.from_numpy(sounds[1:]), strict=True)),
             "fps": float(fps),
             "speaker": self.speakers[speaker],
             "offset_ms": float("nan") if offset is None else float(offset),
@@ -144,7 +149,12 @@ class ShardDataset(Dataset):
                     f"{path}: its SHA-256 is not that of corpus.json; copy it or prepare the corpus again, or train on"
                     " it as it is with verify_shards=false"
                 )
-            places = np.array([[entry["members"][name] for name in MEMBERS] for entry in entries])
+            if lacking := [name for name in self.members if any(name not in entry["members"] for entry in entries)]:
+                raise UserError(
+                    f"{path}: clips without {', '.join(f'KEY.{name}' for name in lacking)}, which the system takes; give"
+                    " data= with it"
+                )
+            places = np.array([[entry["members"][name] for name in self.members] for entry in entries])
             self.indices[shard] = _Index([entry["key"] for entry in entries], places)
         return self.indices[shard]
 
@@ -152,7 +162,7 @@ class ShardDataset(Dataset):
         index = self._index(shard)
         with self.source.path(self.shards[shard]).open("rb", buffering=0) as file:
             members = {}
-            for name, (offset, size) in zip(MEMBERS, index.places[number].tolist(), strict=True):
+            for name, (offset, size) in zip(self.members, index.places[number].tolist(), strict=True):
                 file.seek(offset)
                 members[name] = file.read(size)
         return index.keys[number], members
@@ -160,25 +170,29 @@ class ShardDataset(Dataset):
     def _stretch(
         self, sample: int, members: dict[str, bytes], fps: float, frames: int, first: int, count: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Frames (count, H, W, C) uint8 from ``first`` on and the audio (N,) float32 of the same instants."""
+        """Frames (count, H, W, C) uint8 from ``first`` on and the sounds (1 + further ones, N) float32 of the same
+        instants."""
         start, samples = round(first / fps * SAMPLE_RATE), round(count / fps * SAMPLE_RATE)
         grey = self.channels == 1
         if sample in self.cache:
-            video, audio = self.cache[sample]
+            video, sounds = self.cache[sample]
         elif self.cached < self.cache_bytes:
             video = decode_picture(members["mp4"], fps, 0, frames, grey)
-            audio = decode_sound(members["flac"], 0, round(frames / fps * SAMPLE_RATE))
-            if self.cached + video.nbytes + audio.nbytes <= self.cache_bytes:
-                self.cache[sample] = video, audio
-                self.cached += video.nbytes + audio.nbytes
+            sounds = self._sounds(members, 0, round(frames / fps * SAMPLE_RATE))
+            if self.cached + video.nbytes + sounds.nbytes <= self.cache_bytes:
+                self.cache[sample] = video, sounds
+                self.cached += video.nbytes + sounds.nbytes
             else:
                 self.cache_bytes = self.cached  # full: from now on only what is needed is decoded
         else:
             video = decode_picture(members["mp4"], fps, first, count, grey)
-            return (video[..., None] if grey else to_rgb(video)), decode_sound(members["flac"], start, samples)
-        video, audio = video[first : first + count], audio[start : start + samples]
-        audio = np.pad(audio, (0, samples - len(audio)))
-        return (video[..., None] if grey else to_rgb(video)), audio
+            return (video[..., None] if grey else to_rgb(video)), self._sounds(members, start, samples)
+        video, sounds = video[first : first + count], sounds[:, start : start + samples]
+        sounds = np.pad(sounds, ((0, 0), (0, samples - sounds.shape[1])))
+        return (video[..., None] if grey else to_rgb(video)), sounds
+
+    def _sounds(self, members: dict[str, bytes], first: int, count: int) -> np.ndarray:
+        return np.stack([decode_sound(members[name], first, count) for name in self.members if name.endswith("flac")])
 
 
 def _chunk(frames: int, fps: float, seconds: float | None, rng: np.random.Generator | None) -> tuple[int, int]:

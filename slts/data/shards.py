@@ -6,6 +6,9 @@ larger than LARGEST, up to the two empty blocks that end a tar. So a member that
 a pickle, a giant, a sample without sound and a truncated tar are refused. Members are found by offset and decoded in
 memory: nothing is unpacked, executed or followed.
 
+A sample may hold further sounds, KEY.NAME.flac (``KEY.synth.flac``, say), of the same instants as its picture: a system
+names those that it takes, and the others are left alone.
+
 KEY.mp4 is the H.264 face crop at its native rate, KEY.flac the 16 kHz mono sound from the same instant on, KEY.json the
 facts of the sample (slts.data.preparation writes them).
 """
@@ -28,11 +31,11 @@ LARGEST = 256 << 20
 """Bytes that a member may have; a minute of 1024-pixel crops has less."""
 HEADER = 1 << 20
 """Bytes that a header may have; tarfile would read what an extended header claims into memory."""
-NAME = re.compile(rf"(?P<key>[A-Za-z0-9_-]+)\.(?P<suffix>{'|'.join(MEMBERS)})")
+NAME = re.compile(rf"(?P<key>[A-Za-z0-9_-]+)\.(?P<suffix>{'|'.join(MEMBERS)}|[a-z0-9_]+\.flac)")
 
 
 def write_shard(path: Path, samples: Iterable[dict]) -> Path:
-    """Write samples {key, mp4, flac: bytes, json: dict} under a temporary name beside ``path`` and return that name.
+    """Write samples {key, mp4, flac and perhaps NAME.flac: bytes, json: dict} under a temporary name beside ``path`` and return that name.
 
     Equal samples give equal bytes. The caller renames the file once it has recorded its facts.
     """
@@ -42,7 +45,9 @@ def write_shard(path: Path, samples: Iterable[dict]) -> Path:
             with TarWriter(file, encoder=False, mtime=0, user="slts", group="slts") as tar:
                 for sample in samples:
                     facts = json.dumps(sample["json"], ensure_ascii=False).encode()
-                    tar.write({"__key__": sample["key"], "mp4": sample["mp4"], "flac": sample["flac"], "json": facts})
+                    further = {name: sound for name, sound in sample.items() if name.endswith(".flac")}
+                    sample = {"mp4": sample["mp4"], "flac": sample["flac"], "json": facts, "__key__": sample["key"]}
+                    tar.write(sample | further)
             file.flush()
             os.fsync(file.fileno())
     except BaseException:
@@ -61,7 +66,7 @@ class _Headers(io.FileIO):
 
 
 def index_shard(path: Path) -> list[dict]:
-    """Where the samples of a shard lie: [{key, members: {mp4 | flac | json: (offset, size) in bytes}}] in file order.
+    """Where the samples of a shard lie: [{key, members: {mp4 | flac | json | NAME.flac: (offset, size) in bytes}}] in file order.
 
     Only headers are read. Raises UserError for what is not ours by the rule at the head of this module.
     """
@@ -76,7 +81,7 @@ def index_shard(path: Path) -> list[dict]:
                     faults.append(f"'{member.name}' claims {member.size} bytes, at most {LARGEST} are allowed")
                     break  # what follows cannot be found
                 if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or not name:
-                    faults.append(f"'{member.name}' is not a member of a shard; only KEY.mp4, .flac, .json are")
+                    faults.append(f"'{member.name}' is not a member of a shard; only KEY.mp4, .flac, .json are, and .NAME.flac")
                     continue
                 members = samples.setdefault(name["key"], {})
                 if name["suffix"] in members:

@@ -14,7 +14,7 @@ from slts.data.clip import Reject
 from slts.data.facts import sample_facts
 from slts.data.media import decode_flac, decode_frames, frame_times
 from slts.data.parallel import run_jobs
-from slts.data.shards import index_shard, read_corpus_json
+from slts.data.shards import MEMBERS, index_shard, read_corpus_json
 from slts.errors import UserError
 from slts.files import sha256
 
@@ -131,6 +131,9 @@ def _measure(read: dict[str, bytes], shard: Shard) -> tuple[dict, float, float]:
     apart = abs(seconds - len(frames) / facts["fps"])
     if apart > 1 / facts["fps"]:
         raise ValueError(f"picture and sound differ by {1000 * apart:.0f} ms, more than a frame")
+    for name in read.keys() - set(MEMBERS):
+        if abs(len(decode_flac(read[name])) / SAMPLE_RATE - seconds) > 1 / facts["fps"]:
+            raise ValueError(f"{name} is not as long as the clip")
     return facts, seconds, apart
 
 

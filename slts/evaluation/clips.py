@@ -8,6 +8,7 @@ import torch
 
 from slts.audio.mel import HOP
 from slts.audio.upsampling import mel_lengths
+from slts.systems.contract import OFFSETS
 
 
 @dataclass
@@ -32,7 +33,7 @@ def generate_clips(task: torch.nn.Module, batches, device: torch.device) -> Iter
     for batch in batches:
         batch = batch.to(device)
         audio = task.generate(batch).float().cpu().numpy()
-        estimate = task.offsets(batch)
+        estimate = task.offsets(batch) if OFFSETS in task.gives else None
         samples = (mel_lengths(batch.frames, batch.fps) * HOP).tolist()
         for i, key in enumerate(batch.key):
             count = min(samples[i], batch.audio.shape[1])
@@ -41,7 +42,7 @@ def generate_clips(task: torch.nn.Module, batches, device: torch.device) -> Iter
             )
             if estimate is not None:
                 clip.dsm_offset_ms, clip.confidence = float(estimate.ms[i]), float(estimate.confidence[i])
-                clip.at_edge = abs(clip.dsm_offset_ms) >= 10 * (estimate.distribution.shape[1] // 2 - 1)
+                clip.at_edge = bool(estimate.at_edge[i])
             yield clip
 
 

@@ -1,5 +1,7 @@
 """Validation of systems that measure offsets and generate nothing: known shifts, found or not."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from accelerate.utils import gather_object
@@ -60,13 +62,11 @@ def shift(batch: Batch, frames: list[int], largest: int) -> Batch:
         video.append(batch.video[i, max(0, -late) : max(0, -late) + count])
         audio.append(batch.audio[i, round(first * SAMPLE_RATE) :][:samples])
     known = batch.offset_ms.nan_to_num(0.0) + 1000 * torch.tensor(frames) / batch.fps
-    return Batch(
-        torch.stack(video),
-        torch.nn.utils.rnn.pad_sequence(audio, batch_first=True),
-        batch.frames - largest,
-        batch.fps,
-        batch.speaker,
-        known,
-        batch.key,
-        None if batch.valid is None else batch.valid[:, largest:],
+    return replace(
+        batch,
+        video=torch.stack(video),
+        recorded=torch.nn.utils.rnn.pad_sequence(audio, batch_first=True),
+        frames=batch.frames - largest,
+        offset_ms=known,
+        valid=None if batch.valid is None else batch.valid[:, largest:],
     )

@@ -59,7 +59,7 @@ def judge_clips(run: TrainedRun, data: Path, split: str, clips: list[GeneratedCl
                 raise ValueError(f"clips are not in the order of the split: {clip.key} where {key} belongs")
             audio[i, : len(clip.generated)] = torch.from_numpy(np.asarray(clip.generated))[: audio.shape[1]]
         recorded = run.task.offsets(batch.to(run.device))
-        generated = run.task.offsets(replace(batch, audio=audio).to(run.device))
+        generated = run.task.offsets(replace(batch, recorded=audio).to(run.device))
         columns = recorded.ms, recorded.confidence, generated.distance, generated.confidence
         rows += [
             {name: None if np.isnan(value) else value for name, value in zip(SYNCNET, values, strict=True)}

@@ -19,6 +19,8 @@ from slts.data.location import recorded_data
 from slts.data.shards import read_corpus_json
 from slts.errors import UserError
 from slts.offsets.peak import peak
+from slts.systems import need
+from slts.systems.contract import SINGLE_FRAMES
 from slts.systems.trained import TrainedRun
 
 CLIPS = 300
@@ -45,8 +47,7 @@ def calibrate(run: TrainedRun, batch_size: int, given: Path | None = None) -> Ca
     Raises:
         UserError: the run has no offsets of its own to calibrate, its corpus is gone, or no lag stands out.
     """
-    if getattr(run.task, "dsm", None) is None:
-        raise UserError(f"calibrate=true needs a run of task=slts with DSM; run={run.directory.path} has none")
+    need(run.task, SINGLE_FRAMES, f"run={run.directory.path} (variant {run.config.variant})", "calibrate=true")
     features, mels, offsets = [], [], []
     loader = evaluation_loader(run.dataset(_trained_on(run, given), "train"), batch_size, CLIPS)
     for batch in track(loader, "calibrating"):

@@ -14,7 +14,7 @@ from slts.data.loader import Batch, evaluation_loader
 from slts.data.media import read_clip
 from slts.data.shards import read_corpus_json
 from slts.errors import UserError
-from slts.systems import OffsetEstimate, generates
+from slts.systems.contract import SPEECH, OffsetEstimate
 from slts.systems.trained import TrainedRun
 from slts.systems.videos import as_batch, face_crops, find_videos, video_key
 
@@ -34,7 +34,7 @@ def estimate_offsets(
     thresholds ``tracks`` and keep the one that fits the sound best; the others look at one person as in preparation.
 
     Raises:
-        UserError: the run estimates no offsets, or there is no video.
+        UserError: there is no video.
     """
     if (data / "corpus.json").exists():
         return list(_shard_offsets(run, data, batch_size, note))
@@ -47,7 +47,7 @@ def estimate_offsets(
                     f"{video}: "
                     + ", ".join(f"{kind} stream {which} is read" for kind, which in clip.extra["streams"].items())
                 )
-            if generates(run.task):
+            if SPEECH in run.task.gives:
                 batch = as_batch(run, face_crops(run, clip, detector), clip.fps, 0, clip.audio)
                 row, faces = _row(_estimate(run, batch), 0), 1
             else:
@@ -92,13 +92,7 @@ def _best_face(run: TrainedRun, clip: Clip, detector: str | None, limits: Thresh
 
 
 def _estimate(run: TrainedRun, batch: Batch) -> OffsetEstimate:
-    estimate = run.task.offsets(batch.to(run.device))
-    if estimate is None:
-        raise UserError(
-            f"run={run.directory.path} (task {run.config.task.name}, variant {run.config.variant}) estimates no"
-            " offsets; use a run of task=slts with ASM or of task=syncnet"
-        )
-    return estimate
+    return run.task.offsets(batch.to(run.device))
 
 
 def _row(estimate: OffsetEstimate, i: int) -> dict:

@@ -13,7 +13,7 @@ from slts.data.assembly import assemble_shard, facts_of, merge_shards
 from slts.data.claim import claimed
 from slts.data.clip import Reject
 from slts.data.media import decode_flac, decode_frames, encode_flac, encode_h264
-from slts.data.shards import index_shard, read_corpus_json
+from slts.data.shards import MEMBERS, index_shard, read_corpus_json
 from slts.errors import UserError
 
 
@@ -34,13 +34,19 @@ def repair_corpus(data: Path, offsets: dict[str, float], method: str, out: Path)
         The new corpus.json. Its ``repaired`` holds the method and the hash of the corpus it came from.
 
     Raises:
-        UserError: ``out`` is ``data`` or holds something else, or nothing in ``data`` has an offset.
+        UserError: ``out`` is ``data`` or holds something else, ``data`` holds further sounds, or nothing in ``data`` has an offset.
     """
     corpus = read_corpus_json(data)
     if out.resolve() == data.resolve():
         raise UserError(f"out={out} is the source, which is never overwritten; choose another folder")
     plan = [(data / shard["file"], out / shard["file"]) for shard in corpus["shards"]]
-    keys = {entry["key"] for source, _ in plan for entry in index_shard(source)}
+    entries = [entry for source, _ in plan for entry in index_shard(source)]
+    if further := {name for entry in entries for name in entry["members"]} - set(MEMBERS):
+        raise UserError(
+            f"data={data} holds further sounds ({', '.join(sorted(further))}), which are in time with its pictures and"
+            " would not be after the repair; repair the corpus that they were made for, and make them anew"
+        )
+    keys = {entry["key"] for entry in entries}
     if not keys & offsets.keys():
         raise UserError(
             f"none of the {len(offsets)} offsets belongs to a clip of data={data}; give those of this corpus"

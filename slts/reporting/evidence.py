@@ -16,22 +16,15 @@ from matplotlib.figure import Figure
 
 from slts import __version__
 from slts.errors import UserError
-from slts.evaluation.results import SCORES
+from slts.metrics.columns import COLUMNS, columns
 from slts.reporting.corpora import Corpus
 from slts.reporting.figures import Picture
 from slts.reporting.results import find_corpora, load_results
-from slts.reporting.table import FIGURES, MISSING
+from slts.reporting.table import MISSING
 from slts.training.run_directory import HARMLESS
 
-OFFSETS = (
-    "offset_r2_truth", "offset_r2_truth_centred", "offset_mae_ms", "offset_bias_ms", "offset_r2_whole",
-    "offset_r2_whole_centred", "offset_mae_whole_ms", "offset_bias_whole_ms", "offset_calibration_ms",
-    "model_offset_ms", "offset_r2_frontend", "offset_r2_syncnet", "offset_at_edge",
-)  # fmt: skip
-"""Against what was injected, and against that and what was there before; what calibration finds for the bias; the
-model's own constant; the paper's measures, which need no truth; the share of P(k) at +-K."""
-ALIGNED, PLAIN = SCORES[4:], SCORES[:4]
-WORDS = ("k_wer", "w_wer")
+FIGURES = columns(table="evidence")
+"""Figures of a record."""
 KEPT = ("run", "system", "setting", "model", "seed", "split", "sync", "clips", "failed", "steps", "batch_size")
 DIGITS = 5
 OUTLIER = 60.0
@@ -59,7 +52,7 @@ def collect_evidence(runs: Path, data: Path | None = None) -> dict:
     for row in results.to_dict("records"):
         config = configs[row["path"]]
         row |= {"setting": settings[row["path"]], "steps": config.get("steps"), "batch_size": config.get("batch_size")}
-        figures = {name: row.get(name) for name in (*OFFSETS, *ALIGNED, *WORDS, *PLAIN)}
+        figures = {name: row.get(name) for name in FIGURES}
         hashes = {name: row.get(name) for name in ("config_hash", "corpus_hash", "version")}
         rows.append({name: _plain(value) for name, value in ({n: row.get(n) for n in KEPT} | figures | hashes).items()})
     return {"version": __version__, "corpora": _corpora(known), "runs": rows}
@@ -96,12 +89,12 @@ def seed_table(record: dict) -> pd.DataFrame:
     for run in record["runs"]:
         corpus = corpora.get(run["corpus_hash"], {"name": f"corpus {run['corpus_hash']}"})["name"]
         groups[corpus, run["system"], run["setting"], run["split"], run["sync"]].append(run)
-    columns = [n for n in (*OFFSETS, *ALIGNED, *WORDS, *PLAIN) if any(r.get(n) is not None for r in record["runs"])]
+    columns = [n for n in FIGURES if any(r.get(n) is not None for r in record["runs"])]
     for (corpus, system, setting, split, sync), runs in sorted(groups.items(), key=lambda item: item[0][0]):
         row = {"corpus": corpus, "system": f"{system}, {setting}" if setting else system, "split": split, "sync": sync}
         row["seeds"] = len(runs)
         for name in columns:
-            row[FIGURES[name].title] = _spread([run[name] for run in runs if run.get(name) is not None], name)
+            row[COLUMNS[name].title] = _spread([run[name] for run in runs if run.get(name) is not None], name)
         rows.append(row)
     frame = pd.DataFrame(rows)
     return frame if (frame["sync"] != "none").any() else frame.drop(columns="sync")
@@ -119,8 +112,8 @@ def claimed_and_true(records: list[dict]) -> Picture | None:
     axis = figure.subplots()
     constants, claimed, true = ([run[name] for run in shown] for name in names)
     axis.vlines(constants, np.clip(true, -1, 1), claimed, color="lightgrey", zorder=0)
-    axis.scatter(constants, claimed, marker="x", label=FIGURES[names[1]].title)
-    axis.scatter(constants, np.clip(true, -1, 1), s=18, label=f"{FIGURES[names[2]].title}, from -1 up")
+    axis.scatter(constants, claimed, marker="x", label=COLUMNS[names[1]].title)
+    axis.scatter(constants, np.clip(true, -1, 1), s=18, label=f"{COLUMNS[names[2]].title}, from -1 up")
     axis.axvline(0, color="grey", linewidth=0.8)
     axis.set(xlabel="constant of the offsets found (ms)", ylabel="R2", ylim=(-1.05, 1.05))
     axis.legend(fontsize=8)
@@ -155,8 +148,8 @@ def write_evidence(record: dict, file: Path) -> None:
 def _spread(values: list[float], name: str) -> str:
     if not values:
         return MISSING
-    series, digits = pd.Series(values, dtype=float), FIGURES[name].digits
-    scale = 100 if name in WORDS else 1  # a rate in the record, per cent in tables
+    series, digits = pd.Series(values, dtype=float), COLUMNS[name].digits
+    scale = 100 if COLUMNS[name].judge == "words" else 1  # a rate in the record, per cent in tables
     spread = f" ± {scale * series.std():.{digits}f}" if len(series) > 1 else ""
     return f"{scale * series.mean():.{digits}f}{spread}"
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from slts.metrics.columns import columns
 from slts.metrics.opinion import opinion_table, read_ratings
 from slts.offsets.agreement import offset_agreement
 from slts.reporting.corpora import Corpus
-from slts.reporting.published import published_rows
-from slts.reporting.results import OFFSETS, PAPER, intervals, load_clips
+from slts.reporting.published import PAPER, published_rows
+from slts.reporting.results import intervals, load_clips
 from slts.reporting.table import IDENTITY, ResultTable
 
 ABLATION = ("VCA-GAN", "SLTS_no_ASM", "SLTS")
@@ -91,14 +92,12 @@ def against_published(results: pd.DataFrame, published: dict, number: int) -> Re
 def results_table(results: pd.DataFrame) -> ResultTable:
     """The latest row of every run, split and sync, with every figure; WER in per cent."""
     frame = results.drop(columns="path").assign(**{name: 100 * results[name] for name in RATES})
-    return ResultTable(
-        "results", "All results", frame, ("clips", *PAPER, *OFFSETS, "model_offset_ms", "lse_d", "lse_c")
-    )
+    return ResultTable("results", "All results", frame, ("clips", *columns(table="results")))
 
 
 def offsets_table(results: pd.DataFrame) -> ResultTable:
     """How well the offsets found agree with known ones, run by run. The paper has no such table."""
-    figures = (*OFFSETS, "model_offset_ms")
+    figures = columns(table="offsets")
     ours = results[results["split"].notna() & results["model_offset_ms"].notna() & (results["sync"] == "none")]
     ours = ours.sort_values("corpus", kind="stable")[["corpus", "system", "run", "split", "model", "note", *figures]]
     return ResultTable("offsets", "Offsets against truth", ours.reset_index(drop=True), figures)

@@ -7,6 +7,11 @@ import yaml
 
 from slts.errors import UserError
 
+PAPER = (
+    "stoi", "estoi", "pesq", "mcd", "a_stoi", "a_estoi", "a_pesq", "a_mcd",
+    "offset_r2_frontend", "offset_r2_syncnet", "w_wer", "k_wer",
+)  # fmt: skip
+"""The twelve figures of Table 2, whatever else is measured."""
 PACKAGE = Path(__file__).resolve().parent
 NAMES = {"r2_f": "offset_r2_frontend", "r2_sn": "offset_r2_syncnet"}
 CORPUS = {"table4_chem_mos": "Lip2Wav-chem", "table5_grid4s": "GRID-4S", "table6_tcd_timit_ls": "TCD-TIMIT-LS"}

@@ -12,14 +12,13 @@ import yaml
 
 from slts import __version__
 from slts.errors import UserError
-from slts.evaluation.results import SCORES
+from slts.metrics.columns import SCORES, columns
 from slts.metrics.summary import summarise
 from slts.reporting.corpora import Corpus, read_corpora
+from slts.reporting.published import PAPER
 
-PAPER = (*SCORES, "offset_r2_frontend", "offset_r2_syncnet", "w_wer", "k_wer")
-"""The twelve figures of Table 2."""
-OFFSETS = ("offset_r2_truth", "offset_r2_truth_centred", "offset_bias_ms", "offset_mae_ms", "offset_within_10ms")
-NUMBERS = (*PAPER, *OFFSETS, "offset_at_edge", "model_offset_ms", "lse_d", "lse_c", "clips", "failed", "step")
+NUMBERS = (*columns("speech"), *columns("words"), *columns("offsets"), *columns("pictures"), "clips", "failed", "step")
+"""What is a number in a row."""
 SYSTEMS = {
     ("slts", "paper"): "SLTS",
     ("slts", "no_asm"): "SLTS_no_ASM",

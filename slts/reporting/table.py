@@ -8,51 +8,11 @@ from operator import itemgetter
 
 import pandas as pd
 
+from slts.metrics.columns import COLUMNS
+
 MISSING = "\N{EN DASH}"
 
 
-@dataclass(frozen=True)
-class Figure:
-    """How a column of figures is written and read."""
-
-    title: str
-    digits: int = 3
-    better: str = "high"
-    """high, low, or none where nothing is better."""
-
-
-FIGURES = {
-    "stoi": Figure("STOI"),
-    "estoi": Figure("ESTOI"),
-    "pesq": Figure("PESQ"),
-    "mcd": Figure("MCD", better="low"),
-    "a_stoi": Figure("a-STOI"),
-    "a_estoi": Figure("a-ESTOI"),
-    "a_pesq": Figure("a-PESQ"),
-    "a_mcd": Figure("a-MCD", better="low"),
-    "offset_r2_frontend": Figure("R2 (F)"),
-    "offset_r2_syncnet": Figure("R2 (SN)"),
-    "w_wer": Figure("w-WER %", 2, "low"),
-    "k_wer": Figure("k-WER %", 2, "low"),
-    "mos_i": Figure("MOS intelligibility"),
-    "mos_n": Figure("MOS naturalness"),
-    "offset_r2_truth": Figure("R2 (truth)"),
-    "offset_r2_truth_centred": Figure("R2 around the constant"),
-    "offset_bias_ms": Figure("constant ms", 1, "none"),
-    "offset_mae_ms": Figure("MAE ms", 1, "low"),
-    "offset_within_10ms": Figure("within 10 ms"),
-    "model_offset_ms": Figure("o_m ms", 1, "none"),
-    "offset_r2_whole": Figure("R2 (truth + natural)"),
-    "offset_r2_whole_centred": Figure("the same around the constant"),
-    "offset_bias_whole_ms": Figure("constant (+ natural) ms", 1, "none"),
-    "offset_mae_whole_ms": Figure("MAE (+ natural) ms", 1, "low"),
-    "offset_calibration_ms": Figure("constant by calibration ms", 1, "none"),
-    "offset_at_edge": Figure("P(k) at the edge", better="low"),
-    "lse_d": Figure("LSE-D", better="low"),
-    "lse_c": Figure("LSE-C"),
-    **{name: Figure(name.replace("_", " "), 0, "none") for name in ("speakers", "train", "val", "test", "clips")},
-    **{f"{name}_h": Figure(f"{name} hours", 2, "none") for name in ("train", "val", "test")},
-}
 NEVER_RANKED = ("real_voice",)
 IDENTITY = ("corpus", "system", "by", "run", "split", "sync")
 """Columns that say what a row is."""
@@ -100,15 +60,15 @@ class ResultTable:
         ranks = pd.DataFrame(0, frame.index, list(self.figures))
         keys = [name for name in ("corpus", "by", "split", "sync") if name in frame]
         for name in self.figures:
-            if not self.ranked or FIGURES[name].better == "none":
+            if not self.ranked or COLUMNS[name].better == "none":
                 continue
             counted = frame[name].notna() & ~frame["system"].isin(NEVER_RANKED)
             if name.startswith("offset_r2") and "dummy" in frame:
                 counted &= ~frame["dummy"].fillna(False).astype(bool)
             for _, rows in frame[counted].groupby(keys, dropna=False):
                 if len(rows) > 1:
-                    order = rows[name].round(FIGURES[name].digits)
-                    place = order.rank(method="min", ascending=FIGURES[name].better == "low")
+                    order = rows[name].round(COLUMNS[name].digits)
+                    place = order.rank(method="min", ascending=COLUMNS[name].better == "low")
                     ranks.loc[rows.index, name] = place.where(place <= 2, 0).astype(int)
         return ranks
 
@@ -130,7 +90,7 @@ class ResultTable:
         return pd.DataFrame(
             [
                 {name: row[name] for name in self.identity if name != "by"}
-                | {FIGURES[name].title: _interval(row, name) for name in known}
+                | {COLUMNS[name].title: _interval(row, name) for name in known}
                 for _, row in (rows.iterrows() if known else [])
             ]
         )
@@ -142,7 +102,7 @@ class ResultTable:
         second: Callable[[str], str] = str,
     ) -> tuple[list[str], list[list[str]]]:
         """Titles and rows of strings; ``text`` escapes, ``best`` and ``second`` emphasise."""
-        titles = [text(name) for name in self.identity] + [text(FIGURES[name].title) for name in self.figures]
+        titles = [text(name) for name in self.identity] + [text(COLUMNS[name].title) for name in self.figures]
         ranks, rows = self.ranks(), []
         for index, row in self.frame.iterrows():
             line = [text(str(row[name])) if pd.notna(row[name]) else MISSING for name in self.identity]
@@ -250,7 +210,7 @@ def _aligned(tag: str, cells: list[str], words: int) -> list[str]:
 def _number(row: pd.Series, name: str) -> str:
     if pd.isna(row[name]):
         return MISSING
-    text = f"{row[name]:.{FIGURES[name].digits}f}"
+    text = f"{row[name]:.{COLUMNS[name].digits}f}"
     if pd.notna(row.get(f"{name}_ci")):
         text += f" ± {row[f'{name}_ci']:.3f}"
     dummy = row.get("dummy")
@@ -258,7 +218,7 @@ def _number(row: pd.Series, name: str) -> str:
 
 
 def _interval(row: pd.Series, name: str) -> str:
-    digits = FIGURES[name].digits
+    digits = COLUMNS[name].digits
     ends = [row[f"{name}_{end}"] for end in ("low", "high")]
     if pd.isna(ends[0]):
         return MISSING

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import optuna
 import yaml
 from omegaconf import DictConfig
@@ -15,7 +14,7 @@ from optuna.storages import BaseStorage
 from slts.config import PACKAGE, compose
 from slts.data.shard_source import corpus_of
 from slts.errors import UserError
-from slts.offsets.agreement import offset_agreement
+from slts.metrics.columns import validated
 from slts.sweeping.grid import GridSampler
 from slts.sweeping.space import Value, ends, grid, override, read_space
 from slts.systems import check_task
@@ -29,11 +28,7 @@ OWN = ("data", "name", "runs", "dry_run")
 """Keys of slts train that a study file may not set: the worker does, data= because it may be a command."""
 SCORED = ("run", "data")
 """Keys of slts evaluate that a study file may not set: what is scored is the trial's run, on its own corpus."""
-OFFSETS = tuple(f"val/offset_{name}" for name in offset_agreement(np.array([0.0, 10.0]), np.array([0.0, 10.0])))
-SPEECH = ("val/a_stoi", "val/a_estoi", "val/stoi", "val/dsm_offset_ms", "val/dsm_at_edge")
-"""With OFFSETS what validation reports of a task that generates speech; the first is the default objective."""
-FOUND = "val/within_a_frame"
-"""With OFFSETS what validation reports of a task that measures offsets only."""
+OBJECTIVE = "val/a_stoi"
 DEFINITION = "definition"
 """User attribute of an Optuna study: what must be the same for a worker to join."""
 WAIT = 4
@@ -57,7 +52,7 @@ class Study:
     overrides: tuple[str, ...] = ()
     sampler: str = "tpe"
     pruner: str = "none"
-    objectives: tuple[tuple[str, str], ...] = ((SPEECH[0], "maximize"),)
+    objectives: tuple[tuple[str, str], ...] = ((OBJECTIVE, "maximize"),)
     trials: int | None = None
     hours: float | None = None
     evaluate: tuple[str, ...] | None = None
@@ -127,7 +122,7 @@ def _study(file: Path, tree: dict, overrides: list[str], trials: int | None) -> 
                 f"evaluate: {one}: a trial's run is scored on its own corpus; leave {' and '.join(SCORED)} out"
             )
     sampler, pruner = _choice(given, "sampler", SAMPLERS, "tpe"), _choice(given, "pruner", PRUNERS, "none")
-    objectives = given.get("objectives", {SPEECH[0]: "maximize"})
+    objectives = given.get("objectives", {OBJECTIVE: "maximize"})
     if not isinstance(objectives, dict) or not objectives or not set(map(str, objectives.values())) <= set(DIRECTIONS):
         raise UserError("objectives must be like {val/a_stoi: maximize, val/offset_mae_ms: minimize}")
     if len(objectives) > 1 and pruner != "none":
@@ -190,7 +185,7 @@ def check_study(study: Study, common: list[str]) -> tuple[DictConfig, dict]:
             compose("evaluate", [*study.evaluate, "run=trial"])
         except UserError as error:
             raise UserError(f"{study.file}: evaluate: {error}") from None
-    reported = (FOUND, *OFFSETS) if config.task.name == "syncnet" else (*SPEECH, *OFFSETS)
+    reported = [name for judge in judged(config) for name in validated(judge)]
     for metric in study.metrics:
         if metric not in reported:
             raise UserError(f"{study.file}: objectives: nobody reports {metric}; choose among {', '.join(reported)}")

@@ -9,7 +9,7 @@ from omegaconf.errors import ConfigAttributeError
 
 from slts.data.loader import Augmentation, ShardDataset
 from slts.errors import UserError
-from slts.systems import build_task, generates
+from slts.systems import build_task, need
 from slts.training.checkpoint import find_checkpoint, load_state, load_weights
 from slts.training.run_directory import RunDirectory
 
@@ -27,7 +27,8 @@ class TrainedRun:
         """Whole clips of a split, cropped as in training. ``any_speaker`` admits speakers the run never saw."""
         picture = (self.config.model.image_size, self.config.model.channels)
         speakers = None if any_speaker else self.corpus["speakers"]
-        return ShardDataset(data, split, *picture, Augmentation(self.config.augment.crop), speakers=speakers)
+        crop = Augmentation(self.config.augment.crop)
+        return ShardDataset(data, split, *picture, crop, speakers=speakers, sounds=self.task.takes)
 
 
 def load_run(path: str | Path, checkpoint: str = "best") -> TrainedRun:
@@ -51,12 +52,17 @@ def load_run(path: str | Path, checkpoint: str = "best") -> TrainedRun:
     return TrainedRun(directory, config, corpus, task.to(device).eval(), load_state(weights).step, device)
 
 
-def load_speaking_run(path: str | Path, checkpoint: str = "best") -> TrainedRun:
-    """``load_run`` of a system that generates speech. Raises UserError for one that only measures offsets."""
+def load_run_giving(wanted: str, command: str, path: str | Path, checkpoint: str = "best") -> TrainedRun:
+    """``load_run`` of a system that gives what ``command`` needs, a word of slts.systems.contract. Raises UserError
+    for one that does not."""
     run = load_run(path, checkpoint)
-    if not generates(run.task):
-        raise UserError(
-            f"run={path}: task={run.config.task.name} generates no speech; it measures offsets, with slts offsets"
-            f" run={path}"
-        )
+    need(run.task, wanted, f"run={path} (task {run.config.task.name}, variant {run.config.variant})", command)
+    return run
+
+
+def load_frozen(path: str | Path, checkpoint: str = "best") -> TrainedRun:
+    """``load_run`` as a part of another system: its weights are never trained, and stay in evaluation mode."""
+    run = load_run(path, checkpoint)
+    run.task.requires_grad_(False)
+    run.task.train = lambda mode=True: run.task
     return run

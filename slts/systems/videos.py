@@ -46,7 +46,7 @@ def speaker_index(run: TrainedRun, name: str | None) -> int:
 
 def speak(run: TrainedRun, video: Path, speaker: int, detector: str | None = None) -> np.ndarray:
     """Speech (N,) float32 at 16 kHz for a video, in sync with it and as long. Raises Reject for an unusable video."""
-    clip = read_picture(video, getattr(run.task, "fps", None) or run.corpus["config"]["fps"])
+    clip = read_picture(video, run.task.fps or run.corpus["config"]["fps"])
     if "streams" in clip.extra:
         print(f"{video}: video stream {clip.extra['streams']['video']} is read")
     frames = face_crops(run, clip, detector)
@@ -71,20 +71,18 @@ def face_crops(run: TrainedRun, clip: Clip, detector: str | None) -> np.ndarray:
 
 
 def as_batch(run: TrainedRun, frames: np.ndarray, fps: float, speaker: int, audio: np.ndarray | None = None) -> Batch:
-    """A batch of one clip: crops (T, H, W, 3) uint8 RGB, and silence or audio (N,) padded or cut to their length."""
+    """A batch of one clip: crops (T, H, W, 3) uint8 RGB, and its sound (N,), padded or cut to their length, if any."""
     picture = fit_picture(frames, run.config.model.image_size, run.config.model.channels, run.config.augment.crop)
     samples = round(len(frames) / fps * SAMPLE_RATE)
-    sound = (
-        np.zeros(samples, np.float32) if audio is None else np.pad(audio[:samples], (0, max(0, samples - len(audio))))
-    )
+    sound = None if audio is None else np.pad(audio[:samples], (0, max(0, samples - len(audio))))
     return Batch(
-        torch.from_numpy(picture)[None],
-        torch.from_numpy(sound)[None],
-        torch.tensor([len(frames)]),
-        torch.tensor([float(fps)]),
-        torch.tensor([speaker]),
-        torch.tensor([float("nan")]),
-        [""],
+        video=torch.from_numpy(picture)[None],
+        recorded=None if sound is None else torch.from_numpy(sound)[None],
+        frames=torch.tensor([len(frames)]),
+        fps=torch.tensor([float(fps)]),
+        speaker=torch.tensor([speaker]),
+        offset_ms=torch.tensor([float("nan")]),
+        key=[""],
     ).to(run.device)
 
 

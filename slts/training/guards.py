@@ -4,7 +4,6 @@ import faulthandler
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields, replace
 
 import torch
 from torch import Tensor, nn
@@ -97,7 +96,7 @@ def clips_without_finite_gradient(task: nn.Module, batch) -> list[str]:
     found = []
     with buffers_aside(task):
         for index, key in enumerate(batch.key):
-            losses, _ = task(_one(batch, index))
+            losses, _ = task(batch.clip(index))
             total = sum(losses.values())
             gradients = torch.autograd.grad(total, parameters, allow_unused=True)
             values = [total.detach(), *(g for g in gradients if g is not None)]
@@ -106,6 +105,4 @@ def clips_without_finite_gradient(task: nn.Module, batch) -> list[str]:
     return found
 
 
-def _one(batch, index: int):
-    clip = {field.name: getattr(batch, field.name) for field in fields(batch)}
-    return replace(batch, **{name: value[index : index + 1] for name, value in clip.items() if value is not None})
+

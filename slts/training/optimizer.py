@@ -6,7 +6,7 @@ from torch import nn
 
 def build_optimizer(task: nn.Module, optim) -> torch.optim.Optimizer:
     """Adam or AdamW by the config group ``optim``; a second parameter group holds ``task.critic``."""
-    critic = list(task.critic.parameters()) if getattr(task, "critic", None) is not None else []
+    critic = list(task.critic.parameters()) if task.critic is not None else []
     judging = set(critic)
     groups = [{"params": [p for p in task.parameters() if p not in judging], **_settings(optim)}]
     if critic:

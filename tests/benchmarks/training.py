@@ -50,13 +50,13 @@ def random_batch(config) -> Batch:
     """A full batch of full chunks at 25 fps."""
     clips, frames, size = config.batch_size, int(config.chunk_seconds * 25), config.model.image_size
     return Batch(
-        torch.randint(0, 255, (clips, frames, config.model.channels, size, size), dtype=torch.uint8),
-        torch.randn(clips, frames * 640) * 0.1,
-        torch.full((clips,), frames),
-        torch.full((clips,), 25.0),
-        torch.arange(clips) % len(CORPUS["speakers"]),
-        torch.full((clips,), float("nan")),
-        ["random"] * clips,
+        video=torch.randint(0, 255, (clips, frames, config.model.channels, size, size), dtype=torch.uint8),
+        recorded=torch.randn(clips, frames * 640) * 0.1,
+        frames=torch.full((clips,), frames),
+        fps=torch.full((clips,), 25.0),
+        speaker=torch.arange(clips) % len(CORPUS["speakers"]),
+        offset_ms=torch.full((clips,), float("nan")),
+        key=["random"] * clips,
     ).to(DEVICE)
 
 

@@ -11,9 +11,10 @@ import pytest
 from conftest import slts
 from run_folders import corpus_json, result, write_clips, write_run
 
+from slts.metrics.columns import COLUMNS
 from slts.reporting.figures import offset_histograms, offsets_against_truth, reconstructions, speaker_of
 from slts.reporting.results import find_corpora, load_results
-from slts.reporting.table import FIGURES, MISSING
+from slts.reporting.table import MISSING
 
 CORPUS = corpus_json(profile="lagged")
 TABLES = ("results", "table1", "table2", "table3", "table4", "table5", "table6", "table7", "offsets")
@@ -114,7 +115,7 @@ def in_csv(file, figures: list[str]) -> list[list[str]]:
     def cell(row, name):
         dummy = "†" if name.startswith("offset_r2") and row.get("dummy") == "True" else ""
         interval = f" ± {float(row[f'{name}_ci']):.3f}" if row.get(f"{name}_ci") else ""
-        return f"{float(row[name]):.{FIGURES[name].digits}f}{interval}{dummy}" if row[name] else MISSING
+        return f"{float(row[name]):.{COLUMNS[name].digits}f}{interval}{dummy}" if row[name] else MISSING
 
     with file.open() as stream:
         return [[cell(row, name) for name in figures] for row in csv.DictReader(stream)]
@@ -124,7 +125,7 @@ def in_csv(file, figures: list[str]) -> list[list[str]]:
 def test_every_form_of_a_table_has_the_same_figures(out, name):
     text = (out / f"{name}.md").read_text()
     lines = [line for line in text.splitlines() if line.startswith("|")]
-    names = {FIGURES[name].title: name for name in FIGURES}
+    names = {COLUMNS[name].title: name for name in COLUMNS}
     figures = [names[title] for title in lines[0].strip("| ").split(" | ") if title in names]
     count = len(figures)
     expected = in_csv(out / f"{name}.csv", figures)

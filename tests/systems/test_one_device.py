@@ -19,13 +19,13 @@ CORPUS = {"speakers": ["a", "b"], "fps": [25.0], "mel": {"mean": [0.0] * 80, "st
 def batch(config) -> Batch:
     clips, frames, size = 2, 45, config.model.image_size
     return Batch(
-        torch.zeros(clips, frames, config.model.channels, size, size, dtype=torch.uint8),
-        torch.zeros(clips, frames * 640),
-        torch.full((clips,), frames),
-        torch.full((clips,), 25.0),
-        torch.tensor([0, 1]),
-        torch.full((clips,), torch.nan),
-        ["a", "b"],
+        video=torch.zeros(clips, frames, config.model.channels, size, size, dtype=torch.uint8),
+        recorded=torch.zeros(clips, frames * 640),
+        frames=torch.full((clips,), frames),
+        fps=torch.full((clips,), 25.0),
+        speaker=torch.tensor([0, 1]),
+        offset_ms=torch.full((clips,), torch.nan),
+        key=["a", "b"],
     ).to("meta")
 
 

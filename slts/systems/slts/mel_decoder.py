@@ -35,6 +35,7 @@ class MelDecoder(nn.Module):
 
     def __init__(
         self,
+        *,
         features: int,
         speakers: int,
         speaker_width: int,

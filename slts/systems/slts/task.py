@@ -6,11 +6,11 @@ from torch import Tensor, nn
 from slts.audio.mel import BANDS, MEL_RATE, log_mel
 from slts.audio.mel_intelligibility import SEGMENT, mel_intelligibility
 from slts.audio.upsampling import mel_lengths, upsample_by_time
-from slts.data.loader import Batch
+from slts.data.batch import Batch
 from slts.errors import UserError
 from slts.layers.frame_encoder import FrameEncoder
 from slts.layers.vocoders import build_vocoder
-from slts.systems import OffsetEstimate
+from slts.systems.contract import OFFSETS, SINGLE_FRAMES, SPEECH, OffsetEstimate
 from slts.systems.slts.mel_decoder import ContextFreeProbe, MelDecoder
 from slts.systems.slts.offset_predictor import OffsetPredictor
 from slts.systems.slts.synchronisation import (
@@ -57,6 +57,10 @@ def check(config) -> None:
         raise UserError(f"model.heads={config.model.heads} must divide model.width={config.model.width}")
 
 
+def gives(config) -> tuple[str, ...]:
+    return (SPEECH, OFFSETS, SINGLE_FRAMES) if config.task.dsm else (SPEECH,)
+
+
 def build(config, corpus: dict) -> "SltsTask":
     return SltsTask(config.task, config.model, config.vocoder, corpus)
 
@@ -67,6 +71,8 @@ class SltsTask(nn.Module):
     ``task``, ``model`` and ``vocoder`` are the config groups of these names; ``corpus`` the content of corpus.json,
     from which come the speakers and the statistics that standardise the mel.
     """
+
+    takes, fps, offset_step_ms = (), None, 10.0
 
     def __init__(self, task, model, vocoder, corpus: dict):
         super().__init__()
@@ -79,16 +85,16 @@ class SltsTask(nn.Module):
         )
         features = 8 * model.frame_width
         self.decoder = MelDecoder(
-            features,
-            len(corpus["speakers"]),
-            model.speaker_width,
-            model.width,
-            model.layers,
-            model.heads,
-            model.kernel,
-            model.dropout,
-            model.postnet_width,
-            BANDS,
+            features=features,
+            speakers=len(corpus["speakers"]),
+            speaker_width=model.speaker_width,
+            width=model.width,
+            layers=model.layers,
+            heads=model.heads,
+            kernel=model.kernel,
+            dropout=model.dropout,
+            postnet_width=model.postnet_width,
+            bands=BANDS,
         )
         sizes = (features, BANDS, model.embedding_width, task.radius, task.temperature)
         self.dsm = OffsetPredictor(*sizes) if task.dsm else None
@@ -96,6 +102,10 @@ class SltsTask(nn.Module):
         self.probe = ContextFreeProbe(features, BANDS) if task.soft_source == "probe" else None
         adversarial = task.loss.adversarial if task.get("discriminators") else 0.0
         self.vocoder = build_vocoder(**vocoder, adversarial=adversarial)
+
+    @property
+    def gives(self) -> tuple[str, ...]:
+        return (SPEECH,) if self.dsm is None else (SPEECH, OFFSETS, SINGLE_FRAMES)
 
     @property
     def critic(self) -> nn.Module | None:
@@ -155,15 +165,15 @@ class SltsTask(nn.Module):
         return self.vocoder.generate(mel.float(), self.mel_mean, self.mel_std)
 
     @torch.no_grad()
-    def offsets(self, batch: Batch) -> OffsetEstimate | None:
-        """DSM's offset of each clip, from its video and its recorded audio; None without DSM."""
-        if self.dsm is None:
-            return None
+    def offsets(self, batch: Batch) -> OffsetEstimate:
+        """DSM's offset of each clip, from its video and its recorded audio."""
         target, lengths = self.target_mel(batch)
         local = upsample_by_time(self.encode(batch), batch.frames, batch.fps, target.shape[1])
         log_p = self.dsm(local, target, lengths)
         offset = most_likely_offset(log_p)
-        return OffsetEstimate(10.0 * offset.float(), confidence(log_p, offset), log_p.exp())
+        # P(k) that has not learned, or has collapsed, peaks at +-K or beside it.
+        reach = 10.0 * (self.radius - 1)
+        return OffsetEstimate(10.0 * offset.float(), confidence(log_p, offset), reach, log_p.exp())
 
     @torch.no_grad()
     def mels(self, batch: Batch) -> dict[str, Tensor]:

@@ -6,9 +6,9 @@ from torch import Tensor, nn
 
 from slts.audio import SAMPLE_RATE
 from slts.audio.mfcc import mfcc
-from slts.data.loader import Batch
+from slts.data.batch import Batch
 from slts.errors import UserError
-from slts.systems import OffsetEstimate
+from slts.systems.contract import OFFSETS, OffsetEstimate
 from slts.systems.syncnet.network import FRAMES, RATE, SMALLEST, SyncNet, distance_curve, load_published, read_curve
 
 PUBLISHED = {"objective": "contrastive", "margin": 20.0, "radius": 15}
@@ -31,6 +31,10 @@ def check(config) -> None:
         raise UserError(f"chunk_seconds={config.chunk_seconds} holds no two windows; use at least {needed:.2f}")
 
 
+def gives(config) -> tuple[str, ...]:
+    return SyncNetTask.gives
+
+
 def build(config, corpus: dict) -> "SyncNetTask":
     model = config.model
     return SyncNetTask(config.task, SyncNet(model.image_size, model.channels, model.width))
@@ -47,6 +51,9 @@ class SyncNetTask(nn.Module):
     With ``objective`` contrastive, embeddings are compared as they are; with softmax, by their direction, so that
     distances lie in 0..2. Distances and confidences of different networks are on different scales.
     """
+
+    takes, gives, fps, critic = (), (OFFSETS,), None, None
+    offset_step_ms = 1000 / RATE
 
     def __init__(self, task, network: SyncNet):
         super().__init__()
@@ -122,7 +129,7 @@ class SyncNetTask(nn.Module):
             for v, u, count in zip(lips, audio, windows.long().tolist(), strict=True)
         ]
         offset, distance, confidence = torch.tensor(found).T
-        return OffsetEstimate(1000 / RATE * offset, confidence, None, distance)
+        return OffsetEstimate(1000 / RATE * offset, confidence, 1000 / RATE * self.radius, distance=distance)
 
 
 def _at_25(batch: Batch) -> tuple[Tensor, Tensor]:

@@ -7,9 +7,10 @@ from torch.nn import functional
 from slts.audio.emphasised import de_emphasise, spectra, unscale
 from slts.audio.griffin_lim import griffin_lim_linear
 from slts.audio.mel import BANDS, HOP, WINDOW
-from slts.data.loader import Batch
+from slts.data.batch import Batch
 from slts.errors import UserError
 from slts.layers.discriminators import frozen
+from slts.systems.contract import SPEECH
 from slts.systems.vcagan.discriminators import (
     ConditionalDiscriminators,
     discriminator_loss,
@@ -30,7 +31,7 @@ GREY_MEAN, GREY_STD = 0.4136, 0.1700
 
 
 def check(config) -> None:
-    """Refuses networks, vocoders and variants of other tasks, and chunks that are too short. Raises UserError."""
+    """Refuses networks and vocoders of other tasks, and chunks that are too short. Raises UserError."""
     if "generator_width" not in config.model:
         raise UserError(f"model={config.model.name} is not for task=vcagan; use model=vcagan or model=vcagan_small")
     if config.vocoder.name != "griffin_lim":
@@ -38,12 +39,14 @@ def check(config) -> None:
             f"vocoder={config.vocoder.name}: VCA-GAN predicts the linear spectrum that Griffin-Lim takes; use"
             " vocoder=griffin_lim_60 or vocoder=griffin_lim"
         )
-    if config.variant != "paper":
-        raise UserError(f"variant={config.variant} is of task=slts; leave it out with task=vcagan")
     if config.chunk_seconds < SHORTEST:
         raise UserError(
             f"chunk_seconds={config.chunk_seconds} is too short for the discriminators; use at least {SHORTEST}"
         )
+
+
+def gives(config) -> tuple[str, ...]:
+    return VcaGanTask.gives
 
 
 def build(config, corpus: dict) -> "VcaGanTask":
@@ -53,14 +56,14 @@ def build(config, corpus: dict) -> "VcaGanTask":
 class VcaGanTask(nn.Module):
     """Visual front, generator and post-net; as critic three discriminators and the sync network.
 
-    One forward and one backward pass serve both sides (see ``slts.systems``). What VCA-GAN's discriminator step leaves
+    One forward and one backward pass serve both sides. What VCA-GAN's discriminator step leaves
     in the visual front, the gradient of the contrastive loss, is so applied with the generator's, as there.
 
     Raises:
         UserError: the corpus has clips of another frame rate than 25.
     """
 
-    fps = FPS
+    takes, gives, fps = (), (SPEECH,), FPS
 
     def __init__(self, task, model, vocoder, corpus: dict):
         super().__init__()
@@ -142,9 +145,6 @@ class VcaGanTask(nn.Module):
     def generate(self, batch: Batch) -> Tensor:
         """Speech (B, N) in sync with the video; needs no audio in the batch."""
         return de_emphasise(griffin_lim_linear(self.predict(batch)[1], self.iterations))
-
-    def offsets(self, batch: Batch) -> None:
-        """VCA-GAN takes its data for synchronous."""
 
     @torch.no_grad()
     def mels(self, batch: Batch) -> dict[str, Tensor]:

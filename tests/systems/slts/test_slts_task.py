@@ -22,13 +22,13 @@ def make(*overrides: str):
 def batch(clips: int = 2, frames: int = 40) -> Batch:
     generator = torch.Generator().manual_seed(1)
     return Batch(
-        torch.randint(0, 255, (clips, frames, 1, 32, 32), dtype=torch.uint8, generator=generator),
-        torch.randn(clips, frames * 640, generator=generator) * 0.1,
-        torch.full((clips,), frames),
-        torch.full((clips,), 25.0),
-        torch.arange(clips) % 2,
-        torch.full((clips,), float("nan")),
-        [str(i) for i in range(clips)],
+        video=torch.randint(0, 255, (clips, frames, 1, 32, 32), dtype=torch.uint8, generator=generator),
+        recorded=torch.randn(clips, frames * 640, generator=generator) * 0.1,
+        frames=torch.full((clips,), frames),
+        fps=torch.full((clips,), 25.0),
+        speaker=torch.arange(clips) % 2,
+        offset_ms=torch.full((clips,), float("nan")),
+        key=[str(i) for i in range(clips)],
     )
 
 
@@ -143,7 +143,7 @@ def test_without_asm_there_is_one_plain_mse():
 def test_generation_is_as_long_as_the_video_and_needs_no_audio():
     task = make().eval()
     silent = batch()
-    silent.audio = torch.zeros_like(silent.audio)
+    silent.recorded = torch.zeros_like(silent.audio)
     assert task.generate(silent).shape == (2, 40 * 640)
     torch.testing.assert_close(task.generate(silent), task.generate(batch()))
 
@@ -152,14 +152,14 @@ def test_padding_does_not_change_a_clip():
     task = make().eval()
     alone, long = batch(1, 30), batch(1, 40)
     both = Batch(
-        torch.cat([torch.nn.functional.pad(alone.video, (0, 0) * 3 + (0, 10)), long.video]),
-        torch.cat([torch.nn.functional.pad(alone.audio, (0, 6400)), long.audio]),
-        torch.tensor([30, 40]),
-        torch.tensor([25.0, 25.0]),
-        torch.tensor([0, 0]),
-        torch.full((2,), float("nan")),
-        ["alone", "long"],
-        torch.arange(40) < torch.tensor([[30], [40]]),
+        video=torch.cat([torch.nn.functional.pad(alone.video, (0, 0) * 3 + (0, 10)), long.video]),
+        recorded=torch.cat([torch.nn.functional.pad(alone.audio, (0, 6400)), long.audio]),
+        frames=torch.tensor([30, 40]),
+        fps=torch.tensor([25.0, 25.0]),
+        speaker=torch.tensor([0, 0]),
+        offset_ms=torch.full((2,), float("nan")),
+        key=["alone", "long"],
+        valid=torch.arange(40) < torch.tensor([[30], [40]]),
     )
     torch.testing.assert_close(
         task.offsets(both).distribution[:1], task.offsets(alone).distribution, atol=1e-4, rtol=1e-3

@@ -23,13 +23,13 @@ def make(*overrides: str):
 def batch(clips: int = 2, frames: int = 30, fps: float = 25.0, size: int = 64) -> Batch:
     generator = torch.Generator().manual_seed(1)
     return Batch(
-        torch.randint(0, 255, (clips, frames, 1, size, size), dtype=torch.uint8, generator=generator),
-        torch.randn(clips, round(frames / fps * 16000), generator=generator) * 0.1,
-        torch.full((clips,), frames),
-        torch.full((clips,), fps),
-        torch.zeros(clips, dtype=torch.long),
-        torch.full((clips,), float("nan")),
-        [str(i) for i in range(clips)],
+        video=torch.randint(0, 255, (clips, frames, 1, size, size), dtype=torch.uint8, generator=generator),
+        recorded=torch.randn(clips, round(frames / fps * 16000), generator=generator) * 0.1,
+        frames=torch.full((clips,), frames),
+        fps=torch.full((clips,), fps),
+        speaker=torch.zeros(clips, dtype=torch.long),
+        offset_ms=torch.full((clips,), float("nan")),
+        key=[str(i) for i in range(clips)],
     )
 
 
@@ -64,8 +64,8 @@ def test_contrastive_by_hand():
 def test_padding_changes_nothing():
     task = make().eval()
     two = batch(2, 40)
-    short = Batch(two.video[:1, :30], two.audio[:1, : 30 * 640], torch.tensor([30]), two.fps[:1],
-                  two.speaker[:1], two.offset_ms[:1], ["0"])  # fmt: skip
+    short = Batch(video=two.video[:1, :30], recorded=two.audio[:1, : 30 * 640], frames=torch.tensor([30]), fps=two.fps[:1],
+                  speaker=two.speaker[:1], offset_ms=two.offset_ms[:1], key=["0"])  # fmt: skip
     padded = batch(2, 40)
     padded.frames[0] = 30
     padded.video[0, 30:] = 0
@@ -79,8 +79,8 @@ def test_frames_are_taken_by_time():
     """A clip of 50 frames a second, each shown twice, is the clip of 25."""
     task = make().eval()
     slow = batch(1, 30)
-    fast = Batch(slow.video.repeat_interleave(2, 1), slow.audio, slow.frames * 2, slow.fps * 2, slow.speaker,
-                 slow.offset_ms, slow.key)  # fmt: skip
+    fast = Batch(video=slow.video.repeat_interleave(2, 1), recorded=slow.audio, frames=slow.frames * 2, fps=slow.fps * 2, speaker=slow.speaker,
+                 offset_ms=slow.offset_ms, key=slow.key)  # fmt: skip
     torch.testing.assert_close(task.offsets(slow).distance, task.offsets(fast).distance)
 
 

@@ -36,14 +36,14 @@ def batch(frames: tuple[int, ...] = (12, 12), fps: float = 25.0) -> Batch:
     video = torch.randint(0, 255, (clips, longest, 1, 32, 32), dtype=torch.uint8, generator=generator)
     audio = torch.randn(clips, longest * 640, generator=generator) * 0.1
     return Batch(
-        video * valid[..., None, None, None],
-        audio * valid.repeat_interleave(640, 1),
-        lengths,
-        torch.full((clips,), fps),
-        torch.zeros(clips, dtype=torch.long),
-        torch.full((clips,), float("nan")),
-        [str(i) for i in range(clips)],
-        None if bool(valid.all()) else valid,
+        video=video * valid[..., None, None, None],
+        recorded=audio * valid.repeat_interleave(640, 1),
+        frames=lengths,
+        fps=torch.full((clips,), fps),
+        speaker=torch.zeros(clips, dtype=torch.long),
+        offset_ms=torch.full((clips,), float("nan")),
+        key=[str(i) for i in range(clips)],
+        valid=None if bool(valid.all()) else valid,
     )
 
 
@@ -91,7 +91,7 @@ def test_clips_are_learned_by_heart_and_generated_as_they_were_learned():
     """With the critics at work; in training and, with running statistics and fixed noise, in evaluation alike."""
     task, clips = make(), batch((24, 24))
     moments = torch.arange(24) // 4 % 2 == 0
-    clips.audio = clips.audio * moments.repeat_interleave(640)
+    clips.recorded = clips.audio * moments.repeat_interleave(640)
     mel, linear = (target.detach() for target in task.targets(clips))
     optimizer = build_optimizer(task, compose("train", ["data=x", "name=x", *SMALL])[0].optim)
     for _ in range(60):
@@ -145,7 +145,7 @@ def test_what_follows_a_clip_is_compared_with_nothing():
 def test_generation_is_as_long_as_the_video_needs_no_audio_and_is_repeatable():
     task = make().eval()
     silent = batch()
-    silent.audio = torch.zeros_like(silent.audio)
+    silent.recorded = torch.zeros_like(silent.audio)
     assert task.generate(silent).shape == (2, 12 * 640)
     torch.testing.assert_close(task.generate(silent), task.generate(batch()))
     assert task.offsets(batch()) is None
@@ -154,7 +154,7 @@ def test_generation_is_as_long_as_the_video_needs_no_audio_and_is_repeatable():
 def test_a_clip_does_not_depend_on_its_neighbours():
     task = make().eval()
     both, alone = batch((12, 8)), batch((8,))
-    alone.video, alone.audio = both.video[1:, :8], both.audio[1:, : 8 * 640]
+    alone.video, alone.recorded = both.video[1:, :8], both.audio[1:, : 8 * 640]
     for together, single in zip(task.predict(both), task.predict(alone), strict=True):
         time = 2 if together.shape[1] == 80 else 1
         torch.testing.assert_close(together.narrow(time, 0, 32)[1:], single, atol=1e-5, rtol=1e-4)
