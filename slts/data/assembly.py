@@ -19,8 +19,9 @@ from slts import __version__
 from slts.audio import SAMPLE_RATE
 from slts.audio.mel import BANDS, log_mel
 from slts.data.media import decode_flac
-from slts.data.shards import sha256, write_shard, write_whole
+from slts.data.shards import sha256, write_shard
 from slts.errors import UserError
+from slts.whole_files import write_whole
 
 
 def sidecar(shard: Path) -> Path:

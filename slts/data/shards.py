@@ -32,16 +32,6 @@ HEADER = 1 << 20
 NAME = re.compile(rf"(?P<key>[A-Za-z0-9_-]+)\.(?P<suffix>{'|'.join(MEMBERS)})")
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that is there whole or not at all, whenever the process dies."""
-    temporary = path.with_name(f".{path.name.lstrip('.')}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
-
-
 def write_shard(path: Path, samples: Iterable[dict]) -> Path:
     """Write samples {key, mp4, flac: bytes, json: dict} under a temporary name beside ``path`` and return that name.
 

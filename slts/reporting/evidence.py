@@ -22,6 +22,7 @@ from slts.reporting.figures import Picture
 from slts.reporting.results import find_corpora, load_results
 from slts.reporting.table import FIGURES, MISSING
 from slts.training.run_directory import HARMLESS
+from slts.whole_files import write_whole
 
 OFFSETS = (
     "offset_r2_truth", "offset_r2_truth_centred", "offset_mae_ms", "offset_bias_ms", "offset_r2_whole",
@@ -149,7 +150,7 @@ def read_evidence(file: Path) -> dict:
 
 
 def write_evidence(record: dict, file: Path) -> None:
-    file.write_text(json.dumps(record, indent=1) + "\n")
+    write_whole(file, (json.dumps(record, indent=1) + "\n").encode())
 
 
 def _spread(values: list[float], name: str) -> str:
