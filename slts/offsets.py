@@ -121,10 +121,8 @@ def _sources(config) -> list[Path]:
 
     data = Path(config.data)
     read = list(data.iterdir()) if (data / "corpus.json").exists() else [*find_videos(data)]
-    return [
-        *(file for file in read if file.suffix not in (".csv", ".png")),
-        *([Path(config.weights)] * bool(config.weights)),
-    ]
+    network = [Path(config.weights)] if config.weights else []
+    return network + [file for file in read if file.suffix not in (".csv", ".png")]  # an earlier estimate may go
 
 
 def _offsets_to_apply(config) -> tuple[dict[str, float], str]:
