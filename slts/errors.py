@@ -15,7 +15,11 @@ class UserError(Exception):
     """
 
 
-FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
+FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "a file becomes larger than the file system or ulimit -f allows",
+}
 CLOSED = {
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission denied",

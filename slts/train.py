@@ -80,7 +80,7 @@ def _train(config, corpus: dict, accelerator) -> int:
         on_main_process(accelerator, lambda: report(config, corpus, run, task, clip, accelerator))
         return 0
     on_main_process(accelerator, lambda: run.open_for_training(config, corpus))
-    trainer = Trainer(config, accelerator, run, task, batches, partial(validate, config, corpus, run, accelerator))
+    trainer = Trainer(config, accelerator, run, task, batches, partial(validate, config, accelerator))
     if trainer.finished:
         print(f"{run.path} is trained: step {trainer.state.step} of {config.steps}")
         return 0

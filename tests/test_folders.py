@@ -19,7 +19,7 @@ def test_links_are_followed_once_and_loops_end(tmp_path):
     (root / "above").symlink_to(tmp_path)
     (root / "again").symlink_to(root / "ann")
     expected = [root / "ann" / "a.mp4", root / "bob" / "b.mp4"]
-    assert files_below(root) == find_videos(root) == expected
+    assert files_below(root) == list(find_videos(root)) == expected
     found = load_corpus("folder", SimpleNamespace(root=str(root), seed=0, fps=None))
     assert {(u.source, u.speaker) for u in found} == {("ann/a.mp4", "ann"), ("bob/b.mp4", "bob")}
 

@@ -4,11 +4,13 @@
 panels are drawn into a PNG from metrics.jsonl and samples/, with no server.
 """
 
-import json
+import io
 from pathlib import Path
 
 from slts.errors import UserError
 from slts.metrics.columns import COLUMNS
+from slts.training.metrics_log import read_metrics
+from slts.whole_files import refuse_sources, write_whole
 
 TRAINING = {
     "Losses": {
@@ -109,6 +111,7 @@ def draw(runs: list[Path], out: Path) -> None:
         (picture for folder in samples for picture in folder.glob("*.png")), key=lambda p: p.stem != "offsets"
     )
     pictures, columns = found[:2], 6
+    refuse_sources([out], found)
     lines = -(-len(panels) // columns)
     figure = plt.figure(figsize=(20, 2.6 * lines + (5 if pictures else 0)), layout="constrained")
     grid = figure.add_gridspec(lines + bool(pictures), columns, height_ratios=[1] * lines + [1.9] * bool(pictures))
@@ -126,19 +129,22 @@ def draw(runs: list[Path], out: Path) -> None:
         axis.imshow(plt.imread(picture))
         axis.set_axis_off()
     figure.suptitle(f"{', '.join(curves)} (drawn from metrics.jsonl and samples/ by slts dashboard)", fontsize=10)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=90)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=90, format=out.suffix[1:] or "png")
     plt.close(figure)
+    write_whole(out, drawn.getvalue())
 
 
 def _curves(run: Path) -> dict[str, tuple[list[int], list[float]]]:
     """Steps and values by metric. Raises UserError when the folder holds no metrics.jsonl."""
     try:
-        lines = (run / "metrics.jsonl").read_text().splitlines()
+        rows = read_metrics(run / "metrics.jsonl")
     except OSError:
+        rows = []
+    if not rows:
         raise UserError(f"runs: {run} holds no metrics.jsonl; give folders of runs of slts train") from None
     curves: dict[str, tuple[list[int], list[float]]] = {}
-    for row in map(json.loads, lines):
+    for row in rows:
         steps, values = curves.setdefault(row["name"], ([], []))
         steps.append(row["step"])
         values.append(row["value"])

@@ -44,9 +44,13 @@ def _check(config) -> None:
 
 def _estimate(config) -> int:
     from slts.evaluation.pictures import offset_histogram
+    from slts.whole_files import refuse_sources
 
-    rows, step = _estimated(config)
     out = Path(config.out or "offsets.csv")
+    if out.suffix == ".png":
+        raise UserError(f"out={out} would be the picture beside the table; name a .csv")
+    refuse_sources([out, out.with_suffix(".png")], _sources(config))
+    rows, step = _estimated(config)
     _write(rows, out)
     counted = _counted(rows, config.above_confidence)
     left_out = len(rows) - len(counted)
@@ -82,16 +86,24 @@ def _apply(config) -> int:
 def _repair_videos(data: Path, offsets: dict[str, float], method: str, out: Path) -> int:
     from slts.data.clip import Reject
     from slts.data.media.shifting import TIMED, repair_video
-    from slts.systems.videos import find_videos, video_key
+    from slts.systems.videos import find_videos
+    from slts.whole_files import refuse_sources
 
-    done = 0
-    for video in find_videos(data):
-        key = video_key(video, data)
+    def target_of(video: Path, key: str) -> Path:
+        if not (data.is_dir() or out.is_dir()):
+            return out
+        if video.suffix.lower() not in TIMED:
+            return out / f"{key}.mkv"
+        return out / (video.relative_to(data) if data.is_dir() else video.name)
+
+    videos, done = find_videos(data), 0
+    targets = {video: target_of(video, key) for video, key in videos.items() if key in offsets}
+    refuse_sources(targets.values(), videos)
+    for video, key in videos.items():
         if key not in offsets:
             print(f"{video}: no offset; left out")
             continue
-        suffix = video.suffix if video.suffix.lower() in TIMED else ".mkv"
-        target = out / f"{key}{suffix}" if data.is_dir() or out.is_dir() else out
+        target = targets[video]
         try:
             written = repair_video(video, offsets[key], method, target)
         except Reject as reject:
@@ -101,6 +113,16 @@ def _repair_videos(data: Path, offsets: dict[str, float], method: str, out: Path
         state = f"sound moved by {offsets[key]:+.0f} ms" if written else "repaired already, nothing done"
         print(f"{video} -> {target}: {state}" if written else f"{video}: {state}")
     return 0 if done else 1
+
+
+def _sources(config) -> list[Path]:
+    """The files that an estimate reads: videos, or shards and what lies with them."""
+    from slts.systems.videos import find_videos
+
+    data = Path(config.data)
+    read = list(data.iterdir()) if (data / "corpus.json").exists() else [*find_videos(data)]
+    network = [Path(config.weights)] if config.weights else []
+    return network + [file for file in read if file.suffix not in (".csv", ".png")]  # an earlier estimate may go
 
 
 def _offsets_to_apply(config) -> tuple[dict[str, float], str]:
@@ -129,7 +151,11 @@ def _estimated(config) -> tuple[list[dict], float]:
 
     if config.method == "regression":
         return regression_offsets(Path(config.data), config.batch_size), 10.0
-    run = load_syncnet(config.weights) if config.weights else load_run_giving(OFFSETS, "slts offsets", config.run, config.checkpoint)
+    run = (
+        load_syncnet(config.weights)
+        if config.weights
+        else load_run_giving(OFFSETS, "slts offsets", config.run, config.checkpoint)
+    )
     task = run.config.task.name
     if config.method not in (None, task):
         raise UserError(
@@ -165,14 +191,10 @@ def _summary(rows: list[dict]) -> str:
 
 
 def _write(rows: list[dict], out: Path) -> None:
-    import csv
+    from slts.csv_table import write_csv
 
     columns = ["key", "offset_ms", "confidence", *(["distance"] if rows and "distance" in rows[0] else [])]
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with out.open("w", newline="") as stream:
-            writer = csv.DictWriter(stream, columns)
-            writer.writeheader()
-            writer.writerows(rows)
-    except OSError as error:
+        write_csv(out, columns, rows)
+    except (IsADirectoryError, NotADirectoryError) as error:
         raise UserError(f"out={out} cannot be written ({error.strerror}); choose another file") from None

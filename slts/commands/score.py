@@ -13,10 +13,10 @@ Two tables can be scored instead:
     Offset-R2 (the reference's spread is the denominator), bias, MAE and share within 10 ms
 """
 
-import csv
 import json
 import os
 import platform
+import tempfile
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
@@ -31,6 +31,7 @@ from rich.progress import track
 
 from slts import __version__
 from slts.audio import SAMPLE_RATE
+from slts.csv_table import write_csv
 from slts.errors import UserError
 from slts.folders import files_below
 from slts.metrics import METRICS, Undefined, score_pairs, summarise
@@ -40,6 +41,7 @@ from slts.offsets.agreement import offset_agreement, read_offsets
 from slts.recognition.error_rate import hear, summarise_words, table_columns
 from slts.recognition.recogniser import load_recognisers
 from slts.recognition.speech import read_text_table
+from slts.whole_files import refuse_sources
 
 SUFFIXES = {f".{name.lower()}" for name in soundfile.available_formats() if name != "RAW"} | {".aif", ".oga", ".opus"}
 LIBRARIES = (
@@ -109,6 +111,7 @@ def score_folders(config: DictConfig, out: Path) -> None:
     if not references.keys() & generated.keys():
         raise UserError(f"generated={config.generated}: no file has the stem of one in reference={config.reference}")
 
+    refuse_sources([out], [*references.values(), *generated.values()])
     stems = sorted(references.keys() | generated.keys())
     pairs = [partial(read_pair, references.get(stem), generated.get(stem)) for stem in stems]
     bar = partial(track, description="scoring", total=len(stems), console=Console(stderr=True))
@@ -122,14 +125,12 @@ def score_folders(config: DictConfig, out: Path) -> None:
     heard = {r.metric: hear(r, pairs, said, partial(bar, description=r.metric)) for r in recognisers}
     words = table_columns(heard) or [{}] * len(stems)
 
-    write_table(
-        out,
-        [
-            {"stem": stem, **{name: row[name] for name in metrics}, "pesq_mode": config.pesq_mode, "reason": why(row)}
-            | columns
-            for stem, row, columns in zip(stems, rows, words, strict=True)
-        ],
-    )
+    table = [
+        {"stem": stem, **{name: row[name] for name in metrics}, "pesq_mode": config.pesq_mode, "reason": why(row)}
+        | columns
+        for stem, row, columns in zip(stems, rows, words, strict=True)
+    ]
+    write_csv(out, list(table[0]), table)
     versions = {"slts": __version__, "python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
     failed = [stem for stem, row in zip(stems, rows, strict=True) if row["reasons"]]
     summary = summarise(rows) | {"failed_stems": failed}
@@ -141,7 +142,7 @@ def score_folders(config: DictConfig, out: Path) -> None:
 def score_ratings(config: DictConfig, out: Path) -> None:
     """Scores a table of opinions. Raises UserError if it cannot be read."""
     rows = opinion_table(_read(read_ratings, "ratings", config.ratings))
-    write_table(out, rows)
+    write_csv(out, list(rows[0]), rows)
     print(f"{len(rows)} systems and aspects in {out}")
     print(json.dumps({"opinion": rows}, allow_nan=False))
 
@@ -161,7 +162,8 @@ def score_offsets(config: DictConfig, out: Path) -> None:
             f"reference_offsets={config.reference_offsets}"
         )
     agreement = offset_agreement([confident[key] for key in keys], [predicted[key] for key in keys])
-    write_table(out, [{"key": k, "reference_ms": confident[k], "predicted_ms": predicted[k]} for k in keys])
+    columns = ["key", "reference_ms", "predicted_ms"]
+    write_csv(out, columns, [dict(zip(columns, (k, confident[k], predicted[k]), strict=True)) for k in keys])
     unsure = len((every.keys() - confident.keys()) & predicted.keys())
     counts = {"clips": len(keys), "without_reference": len(predicted.keys() - every.keys()), "not_confident": unsure}
     print(f"{len(keys)} clips in {out}")
@@ -187,18 +189,16 @@ def why(row: dict) -> str:
     )
 
 
-def write_table(out: Path, rows: list[dict]) -> None:
-    """A CSV of rows with equal keys, whole or absent."""
-    unfinished = _unfinished(out)
-    with unfinished.open("w", newline="") as file:
-        table = csv.DictWriter(file, list(rows[0]))
-        table.writeheader()
-        table.writerows(rows)
-    unfinished.replace(out)
-
-
-def _unfinished(out: Path) -> Path:
-    return out.with_name(out.name + ".part")
+def _check_out(out: Path) -> None:
+    """Tries the folder before long work. Raises UserError where no file can be written."""
+    try:
+        if out.is_dir():
+            raise IsADirectoryError(f"{out} is a folder")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        raise UserError(f"out={out}: cannot write there ({error.strerror or error}); name another file") from None
 
 
 def main(config: DictConfig) -> None:
@@ -212,14 +212,7 @@ def main(config: DictConfig) -> None:
     if len(chosen) > 1:
         raise UserError(f"{' and '.join(keys[0] for keys in chosen)} are scored apart; give one of them")
     out = Path(config.out)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        if out.is_dir():
-            raise IsADirectoryError(f"{out} is a folder")
-        _unfinished(out).touch()
-    except OSError as error:
-        raise UserError(f"out={out}: cannot write there ({error.strerror or error}); name another file") from None
-    try:
-        modes[chosen[0] if chosen else ("reference", "generated")](config, out)
-    finally:
-        _unfinished(out).unlink(missing_ok=True)
+    tables = (config.text, config.ratings, config.offsets, config.reference_offsets)
+    refuse_sources([out], [Path(table) for table in tables if table])
+    _check_out(out)
+    modes[chosen[0] if chosen else ("reference", "generated")](config, out)

@@ -18,6 +18,7 @@ def main(config) -> None:
     from slts.reporting.published import load_published
     from slts.reporting.results import find_corpora, load_results
     from slts.reporting.sensitivity import sensitivity_clip, table3
+    from slts.whole_files import refuse_sources, write_whole
 
     runs, data = runs_folder(config.runs), Path(config.data) if config.data else None
     published = load_published(Path(config.published) if config.published else None)
@@ -39,11 +40,13 @@ def main(config) -> None:
     pictures = [picture for picture in (offset_histograms(results, corpora), offsets_against_truth(results)) if picture]
     page = report(tables, pictures, results, config.sounds, config.runs)
     out = Path(config.out)
-    out.mkdir(parents=True, exist_ok=True)
+    read = [Path(file) for file in (config.published, config.ratings, config.clip) if file]
+    names = [f"{table.name}.{suffix}" for table in [*tables, everything] for suffix in ("md", "tex", "csv")]
+    refuse_sources([out / name for name in (*names, "report.html", "evidence.json")], read)
     for table in [*tables, everything]:
         for suffix, text in {"md": table.to_markdown(), "tex": table.to_latex(), "csv": table.to_csv()}.items():
-            (out / f"{table.name}.{suffix}").write_text(text, encoding="utf-8")
-    (out / "report.html").write_text(page, encoding="utf-8")
+            write_whole(out / f"{table.name}.{suffix}", text.encode())
+    write_whole(out / "report.html", page.encode())
     if results["split"].notna().any():
         write_evidence(collect_evidence(runs, data), out / "evidence.json")
     _print(everything)

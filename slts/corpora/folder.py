@@ -13,6 +13,7 @@ from pathlib import Path
 
 from slts.corpora.splits import SPLITS, seeded_split
 from slts.data.clip import Clip, Reject
+from slts.data.keys import distinct_keys
 from slts.data.media import VIDEO_SUFFIXES, read_clip
 from slts.data.utterance import Utterance
 from slts.errors import UserError
@@ -111,13 +112,9 @@ def _refuse_name() -> Clip:
 def _keys(files: list[str]) -> dict[str, str]:
     """A key for each path: its letters and digits, with a digest where that would be too long or not unique."""
     plain = {file: re.sub(r"[^A-Za-z0-9_-]+", "_", file.rpartition(".")[0]).strip("_") for file in files}
-    owners: dict[str, int] = {}
-    for key in plain.values():
-        owners[key.lower()] = owners.get(key.lower(), 0) + 1
-    return {
-        file: key if 0 < len(key) <= 80 and owners[key.lower()] == 1 else f"{key[:80]}-{_digest(file)}"
-        for file, key in plain.items()
-    }
+    digested = {file: f"{key[:80]}-{_digest(file)}" for file, key in plain.items()}
+    short = {file: key if 0 < len(key) <= 80 else digested[file] for file, key in plain.items()}
+    return distinct_keys(short, digested)
 
 
 def _digest(text: str) -> str:

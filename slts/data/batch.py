@@ -36,13 +36,17 @@ class Batch:
     def audio(self) -> Tensor:
         """(B, N) float32 at 16 kHz, the clips' own sound. Raises UserError where there is none."""
         if self.recorded is None:
-            raise UserError(f"{self.key[0] or 'the video'} has no sound, and this needs the recorded sound of the clips")
+            raise UserError(
+                f"{self.key[0] or 'the video'} has no sound, and this needs the recorded sound of the clips"
+            )
         return self.recorded
 
     def sound(self, name: str) -> Tensor:
         """(B, N) float32 at 16 kHz, the further sound of that name. Raises UserError where there is none."""
         if name not in self.sounds:
-            raise UserError(f"{self.key[0] or 'the video'} has no sound '{name}' (KEY.{name}.flac), which the system takes")
+            raise UserError(
+                f"{self.key[0] or 'the video'} has no sound '{name}' (KEY.{name}.flac), which the system takes"
+            )
         return self.sounds[name]
 
     def clip(self, index: int) -> "Batch":

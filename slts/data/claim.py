@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from slts.errors import UserError
-from slts.files import write_whole
+from slts.whole_files import UNFINISHED, write_whole
 
 MARKER = ".prepare.json"
 """Holds the recipe of the corpus in a folder from the start on."""
@@ -51,5 +51,5 @@ def claimed(out: Path, settings: dict) -> Iterator[None]:
 
 def remove_unfinished(out: Path) -> None:
     """Delete what processes that were killed left half written."""
-    for stale in out.glob(".*.tmp"):
+    for stale in out.glob(UNFINISHED):
         stale.unlink(missing_ok=True)

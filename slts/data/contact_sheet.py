@@ -7,6 +7,7 @@ import numpy as np
 
 from slts.data.media import decode_frames
 from slts.data.shards import index_shard
+from slts.whole_files import write_whole
 
 ROWS, COLUMNS = 8, 12
 
@@ -30,5 +31,6 @@ def write_contact_sheet(corpus: dict, folder: Path) -> Path:
         with shard.open("rb") as file:
             file.seek(offset)
             clips.append(decode_frames(file.read(size)))
-    cv2.imwrite(str(folder / "contact.png"), contact_sheet(clips)[..., ::-1])
+    _, encoded = cv2.imencode(".png", contact_sheet(clips)[..., ::-1])
+    write_whole(folder / "contact.png", encoded.tobytes())
     return folder / "contact.png"

@@ -81,7 +81,9 @@ def index_shard(path: Path) -> list[dict]:
                     faults.append(f"'{member.name}' claims {member.size} bytes, at most {LARGEST} are allowed")
                     break  # what follows cannot be found
                 if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or not name:
-                    faults.append(f"'{member.name}' is not a member of a shard; only KEY.mp4, .flac, .json are, and .NAME.flac")
+                    faults.append(
+                        f"'{member.name}' is not a member of a shard; only KEY.mp4, .flac, .json are, and .NAME.flac"
+                    )
                     continue
                 members = samples.setdefault(name["key"], {})
                 if name["suffix"] in members:

@@ -1,9 +1,12 @@
 """Figures of a run: Fig. 6 of the paper for one clip, offsets against truth for a split."""
 
+import io
 from pathlib import Path
 
 import matplotlib
 import numpy as np
+
+from slts.whole_files import write_whole
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -105,6 +108,7 @@ def comparison_figure(rows: list[dict], out: Path) -> None:
 
 
 def _save(figure, out: Path) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=110)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=110, format="png")
     plt.close(figure)
+    write_whole(out, drawn.getvalue())

@@ -1,13 +1,13 @@
 """Result rows: one JSON object a scored split in results.jsonl, one CSV line a clip."""
 
-import csv
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from slts import __version__
+from slts.csv_table import write_csv
+from slts.json_lines import append_rows
 from slts.offsets.agreement import offset_agreement
 from slts.training.run_directory import RunDirectory, config_hash
 
@@ -90,16 +90,14 @@ def result_row(
 def write_results(run: RunDirectory, split: str, row: dict, clips: list[dict]) -> Path:
     """Appends the row to results.jsonl and writes clips-SPLIT.csv (sync=dsm: clips-SPLIT-dsm.csv); returns its path."""
     scored_at = datetime.now(UTC).isoformat(timespec="seconds")
-    with run.results.open("a") as stream:
-        stream.write(json.dumps(row | {"scored_at": scored_at}) + "\n")
+    append_rows(run.results, [row | {"scored_at": scored_at}])
     table = run.path / f"clips-{split}{'-dsm' if row['sync'] == 'dsm' else ''}.csv"
-    with table.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, CLIP_COLUMNS, extrasaction="ignore")
-        writer.writeheader()
-        for clip in clips:
-            reasons = "; ".join(f"{name}: {why}" for name, why in clip["reasons"].items())
-            writer.writerow({**clip, "reasons": reasons})
+    write_csv(table, CLIP_COLUMNS, [{**clip, "reasons": _reasons(clip)} for clip in clips])
     return table
+
+
+def _reasons(clip: dict) -> str:
+    return "; ".join(f"{name}: {why}" for name, why in clip["reasons"].items())
 
 
 def _mean(values: list[float | None]) -> float | None:

@@ -1,6 +1,7 @@
 """Validation of systems that measure offsets and generate nothing: known shifts, found or not."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,13 +13,13 @@ from slts.data.location import typed_data
 from slts.evaluation.pictures import offset_figure
 from slts.offsets.agreement import offset_agreement
 from slts.training.loop import Validation
-from slts.training.run_directory import RunDirectory
+from slts.training.tracking import Media
 
 LARGEST = 10
 """Video frames by which a clip is shifted at most, a quarter of it if that is less."""
 
 
-def validate_offsets(config, run: RunDirectory, accelerator, task: torch.nn.Module, step: int) -> Validation:
+def validate_offsets(config, accelerator, task: torch.nn.Module, step: int) -> Validation:
     """Shifts up to ``validate_clips`` clips of the val split by random whole frames, and looks for the shifts.
 
     The truth is the shift plus the clip's known offset; a clip without one counts as in sync. The score is the share
@@ -44,9 +45,12 @@ def validate_offsets(config, run: RunDirectory, accelerator, task: torch.nn.Modu
     truth, found, frame = table.T
     scalars = {f"offset_{name}": v for name, v in offset_agreement(truth, found).items() if v is not None}
     scalars["within_a_frame"] = float((np.abs(found - truth) <= frame + 1e-3).mean())
-    out = run.samples / f"step-{step:08d}" / "offsets.png"
-    offset_figure(truth, found, f"{config.name}, step {step}", out)
-    return Validation(scalars["within_a_frame"], scalars, pictures={"offsets": out})
+
+    def show(folder: Path) -> Media:
+        offset_figure(truth, found, f"{config.name}, step {step}", folder / "offsets.png")
+        return Media(pictures={"offsets": folder / "offsets.png"})
+
+    return Validation(scalars["within_a_frame"], scalars, show)
 
 
 def shift(batch: Batch, frames: list[int], largest: int) -> Batch:

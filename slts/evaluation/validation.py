@@ -3,13 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import torch
 from accelerate.utils import gather_object
 
-from slts.audio import SAMPLE_RATE
 from slts.data.loader import Augmentation, ShardDataset, collate, evaluation_loader
 from slts.data.location import typed_data
+from slts.data.media import write_sound
 from slts.evaluation.clips import GeneratedClip, generate_clips
 from slts.evaluation.pictures import mel_figure, offset_figure
 from slts.evaluation.synchronisation import validate_offsets
@@ -17,7 +16,7 @@ from slts.metrics.scoring import score_pairs
 from slts.offsets.agreement import offset_agreement
 from slts.systems import generates
 from slts.training.loop import Validation
-from slts.training.run_directory import RunDirectory
+from slts.training.tracking import Media
 
 SHOWN = 2
 """Clips that leave sounds and pictures."""
@@ -25,14 +24,14 @@ COLLAPSED = 0.5
 """Share of offsets at the edge of the search range from which on people are warned."""
 
 
-def validate(config, corpus: dict, run: RunDirectory, accelerator, task: torch.nn.Module, step: int) -> Validation:
+def validate(config, accelerator, task: torch.nn.Module, step: int) -> Validation:
     """Scores up to ``validate_clips`` clips of the val split, shared among the ranks.
 
     The score is the mean a-STOI (section 5); a task that generates nothing is scored by the offsets it finds. Complete
     on the main process, empty elsewhere.
     """
     if not generates(task):
-        return validate_offsets(config, run, accelerator, task, step)
+        return validate_offsets(config, accelerator, task, step)
     picture = (config.model.image_size, config.model.channels)
     shards = {"disk_gb": config.disk_gb, "verify_shards": config.verify_shards}
     dataset = ShardDataset(typed_data(config), "val", *picture, Augmentation(config.augment.crop), **shards)
@@ -52,8 +51,7 @@ def validate(config, corpus: dict, run: RunDirectory, accelerator, task: torch.n
     found = [row for row in table if row["dsm_offset_ms"] is not None]
     known = [row for row in found if row["offset_ms"] is not None]
     title = f"{config.name}, step {step}"
-    folder = run.samples / f"step-{step:08d}"
-    pictures, warning = {}, None
+    warning = None
     if found:
         scalars["dsm_offset_ms"] = float(np.mean([row["dsm_offset_ms"] for row in found]))
         scalars["dsm_at_edge"] = float(np.mean([row["at_edge"] for row in found]))
@@ -66,11 +64,16 @@ def validate(config, corpus: dict, run: RunDirectory, accelerator, task: torch.n
         truth, predicted = (np.array([row[name] for row in known]) for name in ("offset_ms", "dsm_offset_ms"))
         agreement = offset_agreement(truth, predicted)
         scalars |= {f"offset_{k}": v for k, v in agreement.items() if v is not None}
-        pictures["offsets"] = folder / "offsets.png"
-        offset_figure(truth, predicted, title, pictures["offsets"])
-    sounds, shown = show_clips(task, dataset, accelerator.device, clips[:SHOWN], title, folder)
-    histograms = {"dsm_offset_ms": [row["dsm_offset_ms"] for row in found]}
-    return Validation(scalars.get("a_stoi"), scalars, sounds, pictures | shown, histograms, warning)
+
+    def show(folder: Path) -> Media:
+        media = show_clips(task, dataset, accelerator.device, clips[:SHOWN], title, folder)
+        if len(known) > 1:
+            media.pictures["offsets"] = folder / "offsets.png"
+            offset_figure(truth, predicted, title, media.pictures["offsets"])
+        media.histograms["dsm_offset_ms"] = [row["dsm_offset_ms"] for row in found]
+        return media
+
+    return Validation(scalars.get("a_stoi"), scalars, show, warning)
 
 
 def show_clips(
@@ -80,25 +83,24 @@ def show_clips(
     clips: list[GeneratedClip],
     title: str,
     folder: Path,
-) -> tuple[dict[str, Path], dict[str, Path]]:
-    """Writes ``KEY.wav``, ``KEY-recorded.wav`` and ``KEY.png`` (Fig. 6) of clips; returns files by name."""
-    folder.mkdir(parents=True, exist_ok=True)
+) -> Media:
+    """Writes ``KEY.wav``, ``KEY-recorded.wav`` and ``KEY.png`` (Fig. 6) of clips."""
     places = {key: i for i, key in enumerate(dataset.keys)}
-    sounds, pictures = {}, {}
+    media = Media()
     for clip in clips:
         for name, audio in ((clip.key, clip.generated), (f"{clip.key}-recorded", clip.reference)):
-            sounds[name] = folder / f"{name}.wav"
-            soundfile.write(sounds[name], np.clip(audio, -1, 1), SAMPLE_RATE)
+            media.sounds[name] = folder / f"{name}.wav"
+            write_sound(media.sounds[name], audio)
         batch = collate([dataset[0, places[clip.key]]]).to(device)
         estimate = task.offsets(batch)
-        pictures[clip.key] = folder / f"{clip.key}.png"
+        media.pictures[clip.key] = folder / f"{clip.key}.png"
         mel_figure(
             {name: mel[0].cpu().numpy() for name, mel in task.mels(batch).items()},
             None if estimate is None or estimate.distribution is None else estimate.distribution[0].cpu().numpy(),
             f"{title}: {clip.key}" + ("" if clip.offset_ms is None else f", true offset {clip.offset_ms:+.0f} ms"),
-            pictures[clip.key],
+            media.pictures[clip.key],
         )
-    return sounds, pictures
+    return media
 
 
 def _offsets(clip: GeneratedClip) -> dict:

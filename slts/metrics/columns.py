@@ -149,4 +149,6 @@ def columns(judge: str | None = None, table: str | None = None) -> tuple[str, ..
 
 def validated(judge: str) -> tuple[str, ...]:
     """``val/NAME`` of what a judge logs in validation."""
-    return tuple(f"val/{column.validation}" for column in COLUMNS.values() if column.validation and column.judge == judge)
+    return tuple(
+        f"val/{column.validation}" for column in COLUMNS.values() if column.validation and column.judge == judge
+    )

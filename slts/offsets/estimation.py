@@ -13,10 +13,9 @@ from slts.data.faces.people import Thresholds, face_tracks
 from slts.data.loader import Batch, evaluation_loader
 from slts.data.media import read_clip
 from slts.data.shards import read_corpus_json
-from slts.errors import UserError
 from slts.systems.contract import SPEECH, OffsetEstimate
 from slts.systems.trained import TrainedRun
-from slts.systems.videos import as_batch, face_crops, find_videos, video_key
+from slts.systems.videos import as_batch, face_crops, find_videos
 
 
 def estimate_offsets(
@@ -39,7 +38,7 @@ def estimate_offsets(
     if (data / "corpus.json").exists():
         return list(_shard_offsets(run, data, batch_size, note))
     videos, rows = find_videos(data), []
-    for video in track(videos, "estimating", disable=len(videos) == 1):
+    for video, key in track(videos.items(), "estimating", disable=len(videos) == 1):
         try:
             clip = read_clip(video, fps=run.corpus["config"]["fps"])
             if "streams" in clip.extra:
@@ -54,7 +53,7 @@ def estimate_offsets(
                 row, faces = _best_face(run, clip, detector, tracks)
             if faces > 1:
                 note(f"{video}: {faces} faces; the offset is that of the one that fits the sound best")
-            rows.append({"key": video_key(video, data), **row})
+            rows.append({"key": key, **row})
         except Reject as reject:
             note(f"{video}: {reject}")
     return rows

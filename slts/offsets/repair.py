@@ -14,7 +14,8 @@ from slts.data.claim import claimed
 from slts.data.clip import Reject
 from slts.data.media import decode_flac, decode_frames, encode_flac, encode_h264
 from slts.data.shards import MEMBERS, index_shard, read_corpus_json
-from slts.errors import UserError
+from slts.errors import UserError, disk_fault
+from slts.json_lines import read_rows
 
 
 def repair_corpus(data: Path, offsets: dict[str, float], method: str, out: Path) -> dict:
@@ -61,12 +62,16 @@ def repair_corpus(data: Path, offsets: dict[str, float], method: str, out: Path)
                 if facts_of(target) is None:
                     rejected: list[dict] = []
                     assemble_shard(target, _repaired(source, offsets, shortest, rejected), rejected)
-            ledger = data / "rejected.jsonl"
-            before = [json.loads(line) for line in ledger.read_text().splitlines()] if ledger.is_file() else []
+            before = read_rows(data / "rejected.jsonl", _no_rejection)
             record = {"repaired": {"of": corpus["hash"], "method": method}}
             return merge_shards(out, [target for _, target in plan], corpus["name"], corpus["config"], record, before)
     except OSError as error:
-        raise UserError(f"out={out}: cannot be written ({error.strerror or error}); choose another") from None
+        fault = disk_fault(error, [out])
+        raise fault or UserError(f"out={out}: cannot be written ({error.strerror or error}); choose another") from None
+
+
+def _no_rejection(row: dict) -> str | None:
+    return None if isinstance(row.get("reason"), str) else "it gives no reason"
 
 
 def _repaired(shard: Path, offsets: dict[str, float], shortest: float, rejected: list[dict]) -> Iterator[dict]:

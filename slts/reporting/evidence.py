@@ -22,6 +22,7 @@ from slts.reporting.figures import Picture
 from slts.reporting.results import find_corpora, load_results
 from slts.reporting.table import MISSING
 from slts.training.run_directory import HARMLESS
+from slts.whole_files import write_whole
 
 FIGURES = columns(table="evidence")
 """Figures of a record."""
@@ -142,7 +143,7 @@ def read_evidence(file: Path) -> dict:
 
 
 def write_evidence(record: dict, file: Path) -> None:
-    file.write_text(json.dumps(record, indent=1) + "\n")
+    write_whole(file, (json.dumps(record, indent=1) + "\n").encode())
 
 
 def _spread(values: list[float], name: str) -> str:

@@ -12,6 +12,7 @@ import yaml
 
 from slts import __version__
 from slts.errors import UserError
+from slts.json_lines import rows_of
 from slts.metrics.columns import SCORES, columns
 from slts.metrics.summary import summarise
 from slts.reporting.corpora import Corpus, read_corpora
@@ -124,23 +125,21 @@ def _hash(folder: Path) -> str | None:
 
 def _latest(file: Path) -> tuple[list[dict], list[str]]:
     """The last row of each split, sync and corpus, and what is said of lines that are none."""
-    latest, broken = {}, []
-    lines = file.read_text(errors="replace").splitlines() if file.is_file() else []
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line)
-            missing = [name for name in ("corpus", "split", "variant", "task") if not isinstance(row.get(name), str)]
-        except (ValueError, AttributeError):
-            broken.append(f"results.jsonl line {number}: not a result row")
-            continue
-        if missing:
-            broken.append(f"results.jsonl line {number}: no {', '.join(missing)}")
-        else:
-            row.setdefault("sync", "none")
-            latest[row["split"], row["sync"], str(row.get("corpus_hash"))] = row
+    rows, faults = rows_of(file, _wrong)
+    latest, broken = {}, [f"results.jsonl {fault}" for fault in faults]
+    for row in rows:
+        row.setdefault("sync", "none")
+        latest[row["split"], row["sync"], str(row.get("corpus_hash"))] = row
     if len(broken) > 2:
         broken = [broken[0], f"{len(broken) - 1} more lines that are none"]
     return list(latest.values()), broken
+
+
+def _wrong(row: dict) -> str | None:
+    missing = [name for name in ("corpus", "split", "variant", "task") if not isinstance(row.get(name), str)]
+    if missing:
+        return f"no {', '.join(missing)}"
+    return None if isinstance(row.get("sync", "none"), str) else "sync is no text"
 
 
 def _doubts(row: dict) -> list[str]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import json
 import math
 import os
 import re
@@ -13,6 +12,7 @@ import sys
 from pathlib import Path
 
 from slts.sweeping.space import override
+from slts.training.metrics_log import read_metrics
 from slts.training.run_directory import LOCK
 
 TRAIN = Path(__file__).parents[1] / "train.py"
@@ -88,15 +88,13 @@ class Leashed:
 def validations(run: Path) -> dict[int, dict[str, float]]:
     """Step -> finite figures of the validation after it, by name (``val/...``), as far as metrics.jsonl has them."""
     try:
-        lines = (run / "metrics.jsonl").read_text().splitlines(keepends=True)
+        rows = read_metrics(run / "metrics.jsonl")
     except OSError:
         return {}
     found: dict[int, dict[str, float]] = {}
-    for line in lines:
-        if '"val/' in line and line.endswith("\n"):
-            row = json.loads(line)
-            if math.isfinite(row["value"]):
-                found.setdefault(row["step"], {})[row["name"]] = row["value"]
+    for row in rows:
+        if row["name"].startswith("val/") and not isinstance(row["value"], str) and math.isfinite(row["value"]):
+            found.setdefault(row["step"], {})[row["name"]] = row["value"]
     return found
 
 

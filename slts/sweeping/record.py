@@ -13,6 +13,7 @@ from optuna.trial import TrialState, create_trial
 
 from slts.errors import UserError
 from slts.sweeping.trials import RUN, trainings
+from slts.whole_files import write_whole
 
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -35,7 +36,7 @@ def write_record(study: optuna.Study, path: Path) -> None:
             for trial in ended
         ],
     }
-    path.write_text(json.dumps(record, indent=1) + "\n")
+    write_whole(path, (json.dumps(record, indent=1) + "\n").encode())
 
 
 def read_record(path: Path) -> optuna.Study:

@@ -2,6 +2,7 @@
 evidence.json to be kept."""
 
 import html
+import io
 from pathlib import Path
 
 import matplotlib
@@ -14,6 +15,7 @@ from slts.reporting.evidence import collect_evidence, seed_table, write_evidence
 from slts.sweeping.pictures import is_number, parallel, plane, slices
 from slts.sweeping.record import write_record
 from slts.sweeping.trials import REASON, RUN, origin, trainings
+from slts.whole_files import write_whole
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -65,7 +67,7 @@ def report(study: optuna.Study, runs: Path, out: Path) -> None:
             if len(keys) > 1:
                 for name in [name for name in names if name in metrics]:
                     page.picture(f"Parallel coordinates of {name}", parallel(trials, keys, name))
-    _frame(trials, names).to_csv(out / "trials.csv", index=False)
+    write_whole(out / "trials.csv", _frame(trials, names).to_csv(index=False).encode())
     write_record(study, out / "study.json")
     page.write()
 
@@ -190,16 +192,18 @@ class _Page:
 
     def picture(self, title: str, figure: plt.Figure) -> None:
         file = "".join(c if c.isalnum() else "_" for c in title.lower()) + ".png"
-        figure.savefig(self.out / file, dpi=110, bbox_inches="tight")
+        drawn = io.BytesIO()
+        figure.savefig(drawn, dpi=110, bbox_inches="tight", format="png")
         plt.close(figure)
+        write_whole(self.out / file, drawn.getvalue())
         self.markdown += [f"## {title}", f"![{title}]({file})"]
         self.body += [f"<h2>{html.escape(title)}</h2>", f'<img src="{file}" alt="{html.escape(title)}">']
 
     def write(self) -> None:
         style = "body{font:15px sans-serif;margin:2em}td,th{padding:.2em .8em;text-align:left}img{max-width:100%}"
         head = f"<!doctype html><meta charset=utf-8><title>{html.escape(self.title)}</title><style>{style}</style>"
-        (self.out / "report.md").write_text("\n\n".join(self.markdown) + "\n")
-        (self.out / "report.html").write_text("\n".join([head, *self.body]) + "\n")
+        write_whole(self.out / "report.md", ("\n\n".join(self.markdown) + "\n").encode())
+        write_whole(self.out / "report.html", ("\n".join([head, *self.body]) + "\n").encode())
 
 
 def _cell(value: object) -> str:

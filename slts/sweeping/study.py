@@ -17,7 +17,7 @@ from slts.errors import UserError
 from slts.metrics.columns import validated
 from slts.sweeping.grid import GridSampler
 from slts.sweeping.space import Value, ends, grid, override, read_space
-from slts.systems import check_task
+from slts.systems import check_task, given_by
 from slts.training.run_directory import config_hash
 
 KEYS = ("space", "sampler", "pruner", "objectives", "trials", "hours", "overrides", "evaluate")
@@ -185,7 +185,7 @@ def check_study(study: Study, common: list[str]) -> tuple[DictConfig, dict]:
             compose("evaluate", [*study.evaluate, "run=trial"])
         except UserError as error:
             raise UserError(f"{study.file}: evaluate: {error}") from None
-    reported = [name for judge in judged(config) for name in validated(judge)]
+    reported = [name for word in given_by(config) for name in validated(word)]
     for metric in study.metrics:
         if metric not in reported:
             raise UserError(f"{study.file}: objectives: nobody reports {metric}; choose among {', '.join(reported)}")

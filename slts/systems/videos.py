@@ -9,29 +9,51 @@ from slts.audio import SAMPLE_RATE
 from slts.data.augmentation import fit_picture
 from slts.data.clip import Clip
 from slts.data.faces import FaceCrop, crop
+from slts.data.keys import distinct_keys
 from slts.data.loader import Batch
 from slts.data.media import VIDEO_SUFFIXES, read_picture
 from slts.errors import UserError
 from slts.folders import files_below
 from slts.systems.trained import TrainedRun
+from slts.whole_files import refuse_sources
 
 WINDOW, OVERLAP = 10.0, 0.4
 """Seconds of video put through the networks at once, and of the cross-fade between windows."""
 
 
-def find_videos(path: Path) -> list[Path]:
-    """The video files of a folder and its subfolders, or the one file. Raises UserError when there is none."""
+def find_videos(path: Path) -> dict[Path, str]:
+    """The video files of a folder and its subfolders, or the one file, with their keys: what they are called in tables.
+
+    A key is the path below the folder (or the name) without the suffix; with it where another video has the same.
+    Hidden files are left out. Raises UserError when there is none.
+    """
     if path.is_file():
-        return [path]
-    videos = [p for p in files_below(path) if p.suffix.lower() in VIDEO_SUFFIXES]
-    if not videos:
+        return {path: path.stem}
+    names = {file: file.relative_to(path) for file in files_below(path) if file.suffix.lower() in VIDEO_SUFFIXES}
+    names = {file: name for file, name in names.items() if not any(part.startswith(".") for part in name.parts)}
+    if not names:
         raise UserError(f"{path}: no video here; give a video file or a folder that holds some")
-    return videos
+    return distinct_keys(
+        {file: name.with_suffix("").as_posix() for file, name in names.items()},
+        {file: name.as_posix() for file, name in names.items()},
+    )
 
 
-def video_key(video: Path, data: Path) -> str:
-    """How a video is named in tables: its path below the folder ``data`` (or its name) without the suffix."""
-    return (video.relative_to(data) if data.is_dir() else Path(video.name)).with_suffix("").as_posix()
+def speech_files(videos: dict[Path, str], out: Path) -> dict[Path, tuple[Path, Path]]:
+    """The .wav and the .mp4 in ``out`` for each video, given with its key.
+
+    Raises:
+        UserError: one is a source, or lies beside its video already, where it may be what was recorded with it.
+    """
+    files = {video: (out / f"{key}.wav", out / f"{key}.mp4") for video, key in videos.items()}
+    refuse_sources((file for pair in files.values() for file in pair), videos)
+    for video, pair in files.items():
+        for file in pair:
+            if file.exists() and file.parent.samefile(video.parent):
+                raise UserError(
+                    f"out={out}: {file} lies beside {video}, and may be its recording; choose another folder"
+                )
+    return files
 
 
 def speaker_index(run: TrainedRun, name: str | None) -> int:

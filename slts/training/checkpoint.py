@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from slts.errors import UserError
-from slts.files import sha256
+from slts.whole_files import sha256
 
 
 @dataclass
@@ -64,7 +64,8 @@ def save_checkpoint(
             )
             reason = getattr(error, "strerror", None) or error
             raise UserError(
-                f"{final} cannot be written ({reason}); mend the disk and give the same command again: {whole}"
+                f"{final} cannot be written ({reason}; {shutil.disk_usage(folder).free / 1e6:.0f} MB are free there); "
+                f"free space or mend the disk, and give the same command again: {whole}"
             ) from None
         if final.exists():
             _remove(final)

@@ -1,12 +1,15 @@
-"""What keeps a training from ending badly: signals, a watchdog, and the clips that gave no finite gradient."""
+"""What keeps a training from ending badly: signals, a full disk, a watchdog, and clips that gave no finite gradient."""
 
 import faulthandler
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+
+from slts.errors import UserError, disk_fault
 
 STOPPED = 75
 """Exit status of a training that a signal stopped: saved, and continued by the same command (EX_TEMPFAIL)."""
@@ -32,6 +35,28 @@ class Interruption:
     def _note(self, number: int, _frame) -> None:
         # Loader processes inherit this too: signalled with their parent they go on, so that it can finish its step.
         self.signal = signal.Signals(number).name
+
+
+class DiskGuard:
+    """Context for what a run writes besides checkpoints. A full or closed disk is noted and raises nothing: training
+    ends for it as for a signal, after saving.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder, self.fault = folder, None
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind, error: BaseException | None, _traceback) -> bool:
+        fault = disk_fault(error, [self.folder]) if isinstance(error, OSError) else None
+        self.fault = self.fault or fault
+        return fault is not None
+
+    def refuse(self, step: int) -> None:
+        """Raises the first fault as a UserError; ``step`` was saved after it."""
+        if self.fault:
+            raise UserError(f"{self.fault}; step {step} is saved")
 
 
 class Watchdog:
@@ -103,6 +128,3 @@ def clips_without_finite_gradient(task: nn.Module, batch) -> list[str]:
             if not all(bool(torch.isfinite(value).all()) for value in values):
                 found.append(key)
     return found
-
-
-

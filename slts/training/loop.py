@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -22,6 +22,7 @@ from slts.training.checkpoint import (
     save_checkpoint,
 )
 from slts.training.guards import (
+    DiskGuard,
     Interruption,
     RunningStatistics,
     Watchdog,
@@ -33,18 +34,19 @@ from slts.training.progress import Progress
 from slts.training.rng import restore_rng, rng_aside, rng_state
 from slts.training.run_directory import RunDirectory
 from slts.training.schedule import learning_rate
-from slts.training.tracking import Tracking
+from slts.training.tracking import Media, Tracking
 
 
 @dataclass
 class Validation:
-    """What a validation leaves: ``score`` is compared with the best so far (higher is better)."""
+    """What a validation leaves: ``score`` is compared with the best so far (higher is better).
+
+    ``show(folder)`` writes the sounds and pictures; it is called on the main process once the checkpoint is there.
+    """
 
     score: float | None
     scalars: dict[str, float]
-    sounds: dict[str, Path] = field(default_factory=dict)
-    pictures: dict[str, Path] = field(default_factory=dict)
-    histograms: dict[str, list] = field(default_factory=dict)
+    show: Callable[[Path], Media] | None = None
     warning: str | None = None
 
 
@@ -91,6 +93,7 @@ class Trainer:
             if accelerator.is_main_process:
                 link_best(run.path, self.state)
         self.statistics = RunningStatistics(task)
+        self.disk = DiskGuard(run.path)
         self.batches = batches(self.state.samples)
 
     @property
@@ -103,12 +106,10 @@ class Trainer:
         Returns the name of the signal that stopped it before, after saving; None when it is finished.
 
         Raises:
-            UserError: ``most_skipped`` steps in a row gave no finite gradient, or a checkpoint cannot be written.
+            UserError: ``most_skipped`` steps in a row gave no finite gradient, or a checkpoint cannot be written; or
+                what else is written cannot, then the step is saved first.
         """
-        tracking = None
-        if self.accelerator.is_main_process:
-            tracking = Tracking(self.config, self.run, self.state.step, self.state.tracking_id)
-            self.state.tracking_id = tracking.id
+        tracking = self._start_tracking()
         batches, window, offenders = iter(self.batches), _Window(), []
         progress = Progress(self.config.steps, self.state.step, self.accelerator.is_main_process)
         with progress, Interruption() as interruption, Watchdog(self.config.watchdog_minutes) as watchdog:
@@ -127,15 +128,18 @@ class Trainer:
                     window = _Window()
                 if self.state.step % self.config.validate_every == 0 or self.finished:
                     watchdog.feed()
-                    progress.note(self._validate(tracking))
+                    result = self._validate(tracking, progress)
                     watchdog.feed()
                     self._save()
+                    self._show(result, tracking)
                     window = _Window()
-                if not self.finished and self._anyone(interruption.signal is not None):
+                if not self.finished and self._anyone(interruption.signal is not None or self.disk.fault is not None):
                     self._save()
                     break
         if tracking:
-            tracking.close()
+            with self.disk:
+                tracking.close()
+        on_main_process(self.accelerator, lambda: self.disk.refuse(self.state.step))
         return None if self.finished else interruption.signal or "a signal to another process"
 
     def step(self, batch) -> tuple[dict[str, torch.Tensor], bool]:
@@ -173,7 +177,8 @@ class Trainer:
         everyone = gather_object(list(batch.key))
         keys = ", ".join(sorted(found)) or f"none by itself, of {', '.join(everyone)}"
         if tracking:
-            tracking.log_file.write(self.state.step, {"train/skipped_clips": keys})
+            with self.disk:
+                tracking.log_file.write(self.state.step, {"train/skipped_clips": keys})
         progress.note(f"step {self.state.step} skipped: no finite gradient; clips: {keys}")
         return keys
 
@@ -205,11 +210,24 @@ class Trainer:
         if torch.cuda.is_available():
             values["train/gpu_gb"] = torch.cuda.max_memory_allocated() / 1e9
         if tracking:
-            tracking.scalars(self.state.step, values)
+            with self.disk:
+                tracking.scalars(self.state.step, values)
         return values
 
-    def _validate(self, tracking: Tracking | None) -> str:
-        """Validate on every rank, keep the best score. Returns a line for people."""
+    def _start_tracking(self) -> Tracking | None:
+        """On the main process alone."""
+        tracking = None
+
+        def start() -> None:
+            nonlocal tracking
+            tracking = Tracking(self.config, self.run, self.state.step, self.state.tracking_id)
+            self.state.tracking_id = tracking.id
+
+        on_main_process(self.accelerator, start)
+        return tracking
+
+    def _validate(self, tracking: Tracking | None, progress: Progress) -> Validation:
+        """Validate on every rank, keep the best score."""
         task, state = self.module, self.state
         self._share_statistics()
         task.eval()
@@ -221,11 +239,19 @@ class Trainer:
         elif state.best_step is None:
             state.best_step = state.step
         if tracking:
-            tracking.scalars(state.step, {f"val/{name}": value for name, value in result.scalars.items()})
-            tracking.media(state.step, result.sounds, result.pictures, result.histograms)
+            with self.disk:
+                tracking.scalars(state.step, {f"val/{name}": value for name, value in result.scalars.items()})
         shown = "  ".join(f"{name} {value:.3f}" for name, value in result.scalars.items())
         best = "  (best)" if state.best_step == state.step else ""
-        return f"step {state.step}: {shown}{best}" + (f"\nwarning: {result.warning}" if result.warning else "")
+        warning = f"\nwarning: {result.warning}" if result.warning else ""
+        progress.note(f"step {state.step}: {shown}{best}{warning}")
+        return result
+
+    def _show(self, result: Validation, tracking: Tracking | None) -> None:
+        if tracking and result.show:
+            with self.disk, rng_aside():
+                folder = self.run.samples / f"step-{self.state.step:08d}"
+                tracking.media(self.state.step, result.show(folder))
 
     def _save(self) -> None:
         """Leaves a checkpoint; called on every rank."""

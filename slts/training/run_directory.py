@@ -19,7 +19,7 @@ from yaml import YAMLError
 from slts.data.facts import corpus_facts
 from slts.data.location import without_secrets
 from slts.errors import UserError
-from slts.files import write_whole
+from slts.whole_files import is_unfinished, write_whole
 
 HARMLESS = (
     "data", "data_from", "corpus_command", "name", "runs", "workers", "cache_gb", "disk_gb", "verify_shards",
@@ -77,7 +77,7 @@ class RunDirectory:
             self._refuse_another(config, corpus)
         elif self.path.exists():
             begun = {self.samples, self.checkpoints, self.path / "corpus.json", self.path / LOCK}
-            others = {file for file in self.path.iterdir() if file.suffix != ".tmp"} - begun
+            others = {file for file in self.path.iterdir() if not is_unfinished(file)} - begun
             if others:
                 raise UserError(f"{self.path} exists and is not a run; choose another name=")
 

@@ -1,17 +1,16 @@
 """Where numbers, sounds and pictures of a run go: metrics.jsonl always, W&B or TensorBoard beside it."""
 
 import json
-import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from slts.json_lines import read_rows
+from slts.training.metrics_log import MetricsLog
 from slts.training.run_directory import RunDirectory, published
+from slts.whole_files import write_whole
 
 SCORES = "scores"
 """W&B's job type of the runs that hold scores, and how their ids end."""
@@ -55,53 +54,28 @@ class Tracking:
         if self.dashboard:
             self.dashboard.scalars(step, values)
 
-    def media(self, step: int, sounds: dict[str, Path], pictures: dict[str, Path], histograms: dict[str, list]) -> None:
-        """Files in the step's folder of ``samples/`` and lists of numbers, by name."""
-        if any(histograms.values()):
-            (self._folder(step) / "histograms.json").write_text(json.dumps(histograms))
+    def media(self, step: int, media: Media) -> None:
+        """Files in the step's folder of ``samples/`` and lists of numbers."""
+        if any(media.histograms.values()):
+            write_whole(self._folder(step) / "histograms.json", json.dumps(media.histograms).encode())
         if self.dashboard:
-            self.dashboard.media(step, Media(sounds, pictures, histograms))
+            self.dashboard.media(step, media)
 
     def close(self) -> None:
-        self.log_file.stream.close()
         if self.dashboard:
             self.dashboard.close()
 
     def _folder(self, step: int) -> Path:
-        folder = self.samples / f"step-{step:08d}"
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        return self.samples / f"step-{step:08d}"
 
     def _shown_at(self, step: int) -> Media:
-        folder = self.samples / f"step-{step:08d}"
+        folder = self._folder(step)
         histograms = folder / "histograms.json"
         return Media(
             {file.stem: file for file in sorted(folder.glob("*.wav"))},
             {file.stem: file for file in sorted(folder.glob("*.png"))},
             json.loads(histograms.read_text()) if histograms.exists() else {},
         )
-
-
-class MetricsLog:
-    """metrics.jsonl: one JSON object a line, ``{"step", "name", "value"}``, cut back to ``step`` on resuming."""
-
-    def __init__(self, file: Path, step: int):
-        self.file = file
-        if file.exists():
-            lines = [line for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")]
-            temporary = file.with_name(f".{file.name}.tmp")
-            temporary.write_text("".join(line for line in lines if json.loads(line)["step"] <= step))
-            os.replace(temporary, file)
-        self.stream = file.open("a", buffering=1)
-
-    def restored(self) -> Iterator[tuple[int, dict[str, float]]]:
-        """Step by step what the log holds."""
-        rows = map(json.loads, self.file.read_text().splitlines())
-        for step, group in groupby(rows, key=itemgetter("step")):
-            yield step, {row["name"]: row["value"] for row in group}
-
-    def write(self, step: int, values: dict[str, float]) -> None:
-        self.stream.write("".join(json.dumps({"step": step, "name": n, "value": v}) + "\n" for n, v in values.items()))
 
 
 class WandB:
@@ -114,8 +88,7 @@ class WandB:
         self.run = _start(config, run, tracking_id, config.variant)
         self.run.define_metric("*", step_metric="step")
         self.id, self.offline = self.run.id, self.run.offline
-        id_file.parent.mkdir(exist_ok=True)
-        id_file.write_text(self.id)
+        write_whole(id_file, self.id.encode())
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         self.run.log({**values, "step": step})
@@ -147,7 +120,7 @@ def publish_scores(config: DictConfig, run: RunDirectory) -> None:
     if config.tracking.name != "wandb" or not id_file.exists():
         return
     published = _start(config, run, f"{id_file.read_text()}-{SCORES}", SCORES)
-    for row in map(json.loads, run.results.read_text().splitlines()):
+    for row in read_rows(run.results, lambda row: None if isinstance(row.get("split"), str) else "no split"):
         place = row["split"] + ("-dsm" if row.get("sync") == "dsm" else "")
         numbers = {name: value for name, value in row.items() if isinstance(value, (int, float))}
         published.summary.update({f"{place}/{name}": value for name, value in numbers.items()})

@@ -62,7 +62,9 @@ def test_every_panel_shows_metrics_that_training_logs():
     from pathlib import Path
 
     sources = "".join(
-        file.read_text() for file in Path(dashboard.__file__).parents[1].rglob("*.py") if file.name not in ("dashboard.py", "columns.py")
+        file.read_text()
+        for file in Path(dashboard.__file__).parents[1].rglob("*.py")
+        if file.name not in ("dashboard.py", "columns.py")
     )
     for plots in dashboard.sections().values():
         for name in {n for metrics in plots.values() for n in metrics}:

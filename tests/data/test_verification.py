@@ -10,7 +10,7 @@ from conftest import slts
 from slts.data.media import encode_flac, encode_h264
 from slts.data.shards import index_shard
 from slts.data.verification import verify_corpus
-from slts.files import sha256
+from slts.whole_files import sha256
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,7 @@ def test_what_is_wrong_with_a_run_is_said(tmp_path):
     found = load_results(tmp_path).set_index("run")
     assert found["note"].to_dict() == {
         "begun": f"config.yaml of another version; not evaluated yet: slts evaluate run={tmp_path.name}/begun",
-        "broken": "results.jsonl line 1: not a result row; 3 more lines that are none",
+        "broken": "results.jsonl line 1: no JSON object; 3 more lines that are none",
         "nothing": f"not evaluated yet: slts evaluate run={tmp_path.name}/nothing",
         "odd": "stoi is not a number; 2 clips without some figure",
         "old": "row without w_wer; written by version 0.0.1",

@@ -23,8 +23,8 @@ def run(tmp_path):
     log = tracking.MetricsLog(tmp_path / "metrics.jsonl", 0)
     for step in (1, 2, 3):
         log.write(step, {"loss": step / 10, "rate": 1.0})
-    log.stream.write('{"step": 4, "na')
-    log.stream.close()
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 4, "na')
     return RunDirectory(tmp_path)
 
 
@@ -53,7 +53,8 @@ def train_from(folder: Path, step: int, until: int) -> None:
             samples = folder / "samples" / f"step-{now:08d}"
             samples.mkdir(parents=True, exist_ok=True)
             soundfile.write(samples / "clip.wav", np.zeros(1600), 16000)
-            tracker.media(now, {"clip": samples / "clip.wav"}, {}, {"offset_ms": [-10.0, 20.0]})
+            media = tracking.Media({"clip": samples / "clip.wav"}, {}, {"offset_ms": [-10.0, 20.0]})
+            tracker.media(now, media)
     if until < 12:
         os.kill(os.getpid(), signal.SIGKILL)
     tracker.close()
@@ -144,7 +145,7 @@ def test_tensorboard_gets_scalars_and_sounds_once(run):
         tracker = tracking.Tracking(config("tracking=tensorboard"), run, restored, None)
         for step in range(restored + 1, 7):
             tracker.scalars(step, {"loss": float(step)})
-        tracker.media(4, {}, {}, {"offset": [1.0, 2.0]})
+        tracker.media(4, tracking.Media(histograms={"offset": [1.0, 2.0]}))
         tracker.close()
     events = EventAccumulator(str(run.path / "tensorboard")).Reload()
     assert [(e.step, e.value) for e in events.Scalars("loss")] == [(4, 4.0), (5, 5.0), (6, 6.0)]
@@ -154,7 +155,7 @@ def test_tensorboard_gets_scalars_and_sounds_once(run):
 def test_none_writes_only_the_log(run):
     tracker = tracking.Tracking(config("tracking=none"), run, 3, None)
     tracker.scalars(4, {"loss": 0.5})
-    tracker.media(4, {}, {}, {})
+    tracker.media(4, tracking.Media())
     tracker.close()
     assert rows(run)[-1] == (4, "loss", 0.5)
     assert tracker.dashboard is None and tracker.id is None

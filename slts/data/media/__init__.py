@@ -7,7 +7,7 @@ from slts.data.media.container import VIDEO_SUFFIXES, probe
 from slts.data.media.members import decode_flac, decode_frames, encode_flac, encode_h264, frame_times
 from slts.data.media.muxing import mux
 from slts.data.media.reading import read_clip, read_picture
-from slts.data.media.sound import read_audio
+from slts.data.media.sound import read_audio, write_sound
 
 __all__ = [
     "VIDEO_SUFFIXES",
@@ -21,4 +21,5 @@ __all__ = [
     "read_audio",
     "read_clip",
     "read_picture",
+    "write_sound",
 ]

@@ -13,6 +13,7 @@ from av.stream import Disposition
 from scipy.ndimage import median_filter
 
 from slts.data.clip import Reject
+from slts.errors import FULL
 
 av.logging.set_level(None)
 
@@ -52,6 +53,8 @@ def open_media(source: Path | bytes, format: str | None = None) -> Iterator[av.c
             finally:
                 _stills.pop(id(container), None)
     except (av.FFmpegError, OSError) as error:
+        if error.errno in FULL:  # of what is written meanwhile; it is no fault of the source
+            raise
         raise Reject("unreadable", error.strerror or str(error)) from None
 
 

@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-import os
 from itertools import pairwise
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 
@@ -12,7 +12,7 @@ from slts.data.clip import Reject
 from slts.data.media.container import audio_stream, container_start, open_media, video_stream
 from slts.data.media.muxing import restamp
 from slts.errors import UserError
-from slts.files import sha256, write_whole
+from slts.whole_files import refuse_sources, sha256, whole_file, write_whole
 
 TIMED = (".m4v", ".mkv", ".mov", ".mp4", ".webm")
 """Containers in which a stream may start later than another; AVI and MPEG program streams cannot say it."""
@@ -47,9 +47,9 @@ def repair_video(video: Path, offset_ms: float, method: str, out: Path) -> bool:
     Raises:
         Reject: unreadable, no_video or no_audio; unreadable also where the container of ``out`` cannot hold a stream.
         UserError: ``out`` is the source or another file, or its suffix is not among TIMED.
+        OSError: ``out`` cannot be written.
     """
-    if out.exists() and out.samefile(video):
-        raise UserError(f"out={out} is the source, which is never overwritten; choose another name")
+    refuse_sources([out, sidecar(out)], [video])
     if repaired_before(video) is not None:
         return False
     source = sha256(video)
@@ -60,28 +60,25 @@ def repair_video(video: Path, offset_ms: float, method: str, out: Path) -> bool:
         raise UserError(f"out={out} exists and is not the repair of {video} by {offset_ms:g} ms; choose another name")
     if out.suffix.lower() not in TIMED:
         raise UserError(f"out={out}: {out.suffix or 'no suffix'} cannot hold sound that starts late; use .mkv or .mp4")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.stem}.{os.getpid()}.tmp{out.suffix}")
-    try:
-        pictures = shift_sound(video, offset_ms, temporary)
+    with whole_file(out) as file:
+        pictures = shift_sound(video, offset_ms, file)
+        file.flush()
         record = {
             "source": video.name,
             "source_sha256": source,
             "offset_ms": offset_ms,
             "method": method,
             "video_packets_sha256": pictures,
-            "sha256": sha256(temporary),
+            "sha256": sha256(Path(file.name)),
         }
         write_whole(sidecar(out), json.dumps(record, indent=1).encode())
-        temporary.rename(out)
-    finally:
-        temporary.unlink(missing_ok=True)
     return True
 
 
-def shift_sound(video: Path, offset_ms: float, out: Path) -> str:
+def shift_sound(video: Path, offset_ms: float, out: BinaryIO) -> str:
     """Copy the packets of picture and sound, the sound's times later by ``offset_ms``. Returns the picture's SHA-256.
 
+    ``out`` is a file opened for writing, whose suffix names the container.
     Picture and sound keep their presentation times otherwise, less a common constant that makes the first 0. Sound
     that would be heard before the first picture is left out: nothing needs a negative time.
     """
@@ -110,10 +107,10 @@ def shift_sound(video: Path, offset_ms: float, out: Path) -> str:
     return digest
 
 
-def _write(out: Path, seen: list, heard: list, picture: av.VideoStream, sound: av.AudioStream) -> None:
+def _write(out: BinaryIO, seen: list, heard: list, picture: av.VideoStream, sound: av.AudioStream) -> None:
     first = min(float(packet.dts * packet.time_base) for packet in (*seen, *heard))
     try:
-        with av.open(str(out.absolute()), "w", options={"avoid_negative_ts": "disabled"}) as target:
+        with av.open(out, "w", options={"avoid_negative_ts": "disabled"}) as target:
             copies = {id(stream): target.add_stream_from_template(stream) for stream in (picture, sound)}
             everything = [(packet, picture) for packet in seen] + [(packet, sound) for packet in heard]
             for packet, stream in sorted(everything, key=lambda item: item[0].dts * item[0].time_base):
@@ -123,7 +120,9 @@ def _write(out: Path, seen: list, heard: list, picture: av.VideoStream, sound: a
                 target.mux(packet)
     except (av.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise Reject("unreadable", f"{out.suffix} cannot hold these streams ({reason}); try out=NAME.mkv") from None
+        raise Reject(
+            "unreadable", f"{Path(out.name).suffix} cannot hold these streams ({reason}); try out=NAME.mkv"
+        ) from None
 
 
 def _fill_times(packets: list[av.Packet], stream: av.AudioStream, start: float) -> None:

@@ -1,13 +1,16 @@
-"""The sound of a file: mono samples at 16 kHz and the presentation time of the first."""
+"""The sound of a file: mono samples at 16 kHz and the presentation time of the first; and files of such sound."""
 
+import io
 from pathlib import Path
 
 import av
 import numpy as np
+import soundfile
 
 from slts.audio import SAMPLE_RATE
 from slts.data.clip import Reject
 from slts.data.media.container import LONGEST_JUMP, audio_stream, decoded_frames, frame_time, open_media, seek
+from slts.whole_files import write_whole
 
 GAP = 0.02
 """Seconds by which audio timestamps may drift from the sample count before a gap or an overlap is believed."""
@@ -47,6 +50,16 @@ def read_audio(source: Path | bytes, span: tuple[float, float] | None = None) ->
     if not pieces:
         raise Reject("no_audio", "the audio stream holds no sound" + (" there" if span else ""))
     return _resample(np.concatenate(pieces), rate), start
+
+
+def write_sound(file: Path, audio: np.ndarray) -> None:
+    """A WAV file of 16 bits, whole or not at all, from (N,) floats in [-1, 1] at 16 kHz; what is beyond is clipped.
+
+    Raises OSError where it cannot be written.
+    """
+    encoded = io.BytesIO()
+    soundfile.write(encoded, np.clip(audio, -1, 1), SAMPLE_RATE, format="WAV")
+    write_whole(file, encoded.getvalue())
 
 
 def sound_start(source: Path) -> float:
