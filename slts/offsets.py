@@ -164,14 +164,12 @@ def _summary(rows: list[dict]) -> str:
 
 
 def _write(rows: list[dict], out: Path) -> None:
-    import csv
+    from slts.spreadsheet import write_rows
 
     columns = ["key", "offset_ms", "confidence", *(["distance"] if rows and "distance" in rows[0] else [])]
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with out.open("w", newline="") as stream:
-            writer = csv.DictWriter(stream, columns)
-            writer.writeheader()
-            writer.writerows(rows)
+            write_rows(stream, columns, rows)
     except OSError as error:
         raise UserError(f"out={out} cannot be written ({error.strerror}); choose another file") from None

@@ -13,7 +13,6 @@ Two tables can be scored instead:
     Offset-R2 (the reference's spread is the denominator), bias, MAE and share within 10 ms
 """
 
-import csv
 import json
 import os
 import platform
@@ -40,6 +39,7 @@ from slts.metrics.quality import PESQ_MODES
 from slts.recognition.error_rate import hear, summarise_words, table_columns
 from slts.recognition.recogniser import load_recognisers
 from slts.recognition.speech import read_text_table
+from slts.spreadsheet import write_rows
 
 SUFFIXES = {f".{name.lower()}" for name in soundfile.available_formats() if name != "RAW"} | {".aif", ".oga", ".opus"}
 LIBRARIES = (
@@ -191,9 +191,7 @@ def write_table(out: Path, rows: list[dict]) -> None:
     """A CSV of rows with equal keys, whole or absent."""
     unfinished = _unfinished(out)
     with unfinished.open("w", newline="") as file:
-        table = csv.DictWriter(file, list(rows[0]))
-        table.writeheader()
-        table.writerows(rows)
+        write_rows(file, list(rows[0]), rows)
     unfinished.replace(out)
 
 

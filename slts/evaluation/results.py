@@ -1,6 +1,5 @@
 """Result rows: one JSON object a scored split in results.jsonl, one CSV line a clip."""
 
-import csv
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 
 from slts import __version__
 from slts.metrics.offsets import offset_agreement
+from slts.spreadsheet import write_rows
 from slts.training.run_directory import RunDirectory, config_hash
 
 SCORES = ("stoi", "estoi", "pesq", "mcd", "a_stoi", "a_estoi", "a_pesq", "a_mcd")
@@ -94,12 +94,12 @@ def write_results(run: RunDirectory, split: str, row: dict, clips: list[dict]) -
         stream.write(json.dumps(row | {"scored_at": scored_at}) + "\n")
     table = run.path / f"clips-{split}{'-dsm' if row['sync'] == 'dsm' else ''}.csv"
     with table.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, CLIP_COLUMNS, extrasaction="ignore")
-        writer.writeheader()
-        for clip in clips:
-            reasons = "; ".join(f"{name}: {why}" for name, why in clip["reasons"].items())
-            writer.writerow({**clip, "reasons": reasons})
+        write_rows(stream, CLIP_COLUMNS, [{**clip, "reasons": _reasons(clip)} for clip in clips])
     return table
+
+
+def _reasons(clip: dict) -> str:
+    return "; ".join(f"{name}: {why}" for name, why in clip["reasons"].items())
 
 
 def _mean(values: list[float | None]) -> float | None:

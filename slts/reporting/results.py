@@ -15,6 +15,7 @@ from slts.errors import UserError
 from slts.evaluation.results import SCORES
 from slts.metrics.summary import summarise
 from slts.reporting.corpora import Corpus, read_corpora
+from slts.spreadsheet import text
 
 PAPER = (*SCORES, "offset_r2_frontend", "offset_r2_syncnet", "w_wer", "k_wer")
 """The twelve figures of Table 2."""
@@ -190,7 +191,8 @@ def load_clips(row: pd.Series) -> pd.DataFrame | None:
     try:
         name = f"clips-{row['split']}{'-dsm' if row['sync'] == 'dsm' else ''}.csv"
         clips = pd.read_csv(row["path"] / name, dtype={"key": str})
-    except (OSError, ValueError):
+        clips["key"] = clips["key"].map(text, na_action="ignore")
+    except (OSError, ValueError, KeyError):
         return None
     for name in SCORES:
         ours = pd.to_numeric(clips[name], errors="coerce").mean() if name in clips else math.nan
