@@ -75,7 +75,15 @@ def test_special_characters():
 
 def test_no_name_becomes_a_link_or_ends_its_row_in_markdown():
     """Read by a Markdown parser with GitHub's tables and links: one table, its rows whole, text and nothing else."""
-    names = ["[run](https://x.example)", "![p](x.png)", "http://x.example/a", "www.x.example", "a\\|b|c", "`a|b`", "a\nb"]
+    names = [
+        "[run](https://x.example)",
+        "![p](x.png)",
+        "http://x.example/a",
+        "www.x.example",
+        "a\\|b|c",
+        "`a|b`",
+        "a\nb",
+    ]
     reader = MarkdownIt("commonmark").enable("table")
     for name in names:
         tokens = reader.parse(f"| t |\n| --- |\n| {markdown(name)} |\n")
