@@ -116,7 +116,9 @@ def score_folders(config: DictConfig, out: Path) -> None:
     if config.recogniser and not config.text:
         raise UserError(f"recogniser={config.recogniser}: k_wer needs what is said; give text=FILE.csv (stem, text)")
     recognisers = load_recognisers(config.whisper, config.recogniser)
-    texts = _read(partial(read_text_table, stems=stems), "text", config.text) if config.text else {}
+    texts, notes = _read(partial(read_text_table, stems=stems), "text", config.text) if config.text else ({}, [])
+    for note in notes:
+        print(f"text={config.text}: {note}")
     rows = score_pairs(pairs, workers, metrics, config.pesq_mode, bar)
     said = [texts.get(stem) for stem in stems]
     heard = {r.metric: hear(r, pairs, said, partial(bar, description=r.metric)) for r in recognisers}

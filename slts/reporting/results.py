@@ -82,6 +82,9 @@ def _rows(folder: Path, runs: Path, corpora: dict[str, Corpus]) -> Iterator[dict
     for row in rows:
         row |= {"variant": trained["variant"] or row["variant"]}
         notes = [*problems, *broken, *_doubts(row)]
+        if row.get("w_wer") is None and _is_figure(row.get("w_wer_reference")):
+            row["w_wer"] = row["w_wer_reference"]
+            notes.append("w-WER of clips without text is against what Whisper hears in the recorded sound")
         step = {"model": model and f"{model}, step {row.get('step')}"}
         when = {"scored_at": str(row.get("scored_at") or _modified(file))}
         numbers = {name: None for name in NUMBERS if not _is_figure(row.get(name))}

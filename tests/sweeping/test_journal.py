@@ -5,13 +5,11 @@ from pathlib import Path
 
 import optuna
 import pytest
-from conftest import ROOT, slts
+from conftest import slts
 from optuna.trial import TrialState
 
 from slts.errors import UserError
 from slts.sweeping.storage import open_storage
-
-CASE = ROOT.parent / "shared" / "cases" / "score" / "journal_cut_input.log"
 
 
 def opened(file: Path):
@@ -101,9 +99,8 @@ def test_records_that_optuna_does_not_know_are_one_line(journal, record):
         opened(journal)
 
 
-@pytest.mark.skipif(not CASE.exists(), reason="no folder of failing inputs")
-def test_the_journal_that_was_cut(tmp_path):
-    shutil.copy(CASE, tmp_path / "cut.log")
+def test_the_journal_that_was_cut(cases, tmp_path):
+    shutil.copy(cases / "score" / "journal_cut_input.log", tmp_path / "cut.log")
     (tmp_path / "cut.log").chmod(0o644)
     keys = ["sweep", "action=report", "study=j2", f"storage=journal:{tmp_path}/cut.log", f"runs={tmp_path}"]
     done = slts(*keys)
