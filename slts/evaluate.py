@@ -73,6 +73,9 @@ def main(config) -> None:
         if row[name] is None:
             reasons = ", ".join(words[name]["reasons"]) if name in words else f"no recogniser; {how} gives one"
             print(f"{name:>24} null ({reasons})")
+    for name, summary in words.items():
+        for reason, count in summary["reasons"].items():
+            print(f"{name}: {count} of {len(rows)} clips are not in it: {reason}")
     print(f"row in {run.directory.results}, clips in {table}, sounds and pictures in {folder}")
 
 

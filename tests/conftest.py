@@ -19,6 +19,15 @@ def grid() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def cases() -> Path:
+    """Folder of small inputs that failed once; tests that ask for it are skipped where there is none."""
+    folder = Path(os.environ.get("SLTS_CASES", ROOT.parent / "shared" / "cases"))
+    if not (folder / "score").is_dir():
+        pytest.skip("no folder of failing inputs; SLTS_CASES names another")
+    return folder
+
+
 def slts(*arguments: str, check: bool = True, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
     """Runs ``slts ...`` in a fresh process in ``cwd``, as a user does."""
     done = subprocess.run(

@@ -191,7 +191,7 @@ def _summary(rows: list[dict]) -> str:
 
 
 def _write(rows: list[dict], out: Path) -> None:
-    from slts.csv_table import write_csv
+    from slts.spreadsheet import write_csv
 
     columns = ["key", "offset_ms", "confidence", *(["distance"] if rows and "distance" in rows[0] else [])]
     try:

@@ -31,7 +31,6 @@ from rich.progress import track
 
 from slts import __version__
 from slts.audio import SAMPLE_RATE
-from slts.csv_table import write_csv
 from slts.errors import UserError
 from slts.folders import files_below
 from slts.metrics import METRICS, Undefined, score_pairs, summarise
@@ -41,6 +40,7 @@ from slts.offsets.agreement import offset_agreement, read_offsets
 from slts.recognition.error_rate import hear, summarise_words, table_columns
 from slts.recognition.recogniser import load_recognisers
 from slts.recognition.speech import read_text_table
+from slts.spreadsheet import write_csv
 from slts.whole_files import refuse_sources
 
 SUFFIXES = {f".{name.lower()}" for name in soundfile.available_formats() if name != "RAW"} | {".aif", ".oga", ".opus"}
@@ -119,7 +119,9 @@ def score_folders(config: DictConfig, out: Path) -> None:
     if config.recogniser and not config.text:
         raise UserError(f"recogniser={config.recogniser}: k_wer needs what is said; give text=FILE.csv (stem, text)")
     recognisers = load_recognisers(config.whisper, config.recogniser)
-    texts = _read(partial(read_text_table, stems=stems), "text", config.text) if config.text else {}
+    texts, notes = _read(partial(read_text_table, stems=stems), "text", config.text) if config.text else ({}, [])
+    for note in notes:
+        print(f"text={config.text}: {note}")
     rows = score_pairs(pairs, workers, metrics, config.pesq_mode, bar)
     said = [texts.get(stem) for stem in stems]
     heard = {r.metric: hear(r, pairs, said, partial(bar, description=r.metric)) for r in recognisers}

@@ -151,8 +151,8 @@ class ShardDataset(Dataset):
                 )
             if lacking := [name for name in self.members if any(name not in entry["members"] for entry in entries)]:
                 raise UserError(
-                    f"{path}: clips without {', '.join(f'KEY.{name}' for name in lacking)}, which the system takes; give"
-                    " data= with it"
+                    f"{path}: clips without {', '.join(f'KEY.{name}' for name in lacking)}, which the system takes;"
+                    " give data= with it"
                 )
             places = np.array([[entry["members"][name] for name in self.members] for entry in entries])
             self.indices[shard] = _Index([entry["key"] for entry in entries], places)

@@ -35,7 +35,8 @@ NAME = re.compile(rf"(?P<key>[A-Za-z0-9_-]+)\.(?P<suffix>{'|'.join(MEMBERS)}|[a-
 
 
 def write_shard(path: Path, samples: Iterable[dict]) -> Path:
-    """Write samples {key, mp4, flac and perhaps NAME.flac: bytes, json: dict} under a temporary name beside ``path`` and return that name.
+    """Write samples {key, mp4, flac and perhaps NAME.flac: bytes, json: dict} under a temporary name beside ``path``
+    and return that name.
 
     Equal samples give equal bytes. The caller renames the file once it has recorded its facts.
     """
@@ -66,7 +67,8 @@ class _Headers(io.FileIO):
 
 
 def index_shard(path: Path) -> list[dict]:
-    """Where the samples of a shard lie: [{key, members: {mp4 | flac | json | NAME.flac: (offset, size) in bytes}}] in file order.
+    """Where the samples of a shard lie, in file order: [{key, members: {mp4 | flac | json | NAME.flac: (offset, size)}}],
+    in bytes.
 
     Only headers are read. Raises UserError for what is not ours by the rule at the head of this module.
     """

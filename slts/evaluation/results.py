@@ -6,15 +6,16 @@ from pathlib import Path
 import numpy as np
 
 from slts import __version__
-from slts.csv_table import write_csv
 from slts.json_lines import append_rows
 from slts.offsets.agreement import offset_agreement
+from slts.spreadsheet import write_csv
 from slts.training.run_directory import RunDirectory, config_hash
 
 SCORES = ("stoi", "estoi", "pesq", "mcd", "a_stoi", "a_estoi", "a_pesq", "a_mcd")
 OFFSETS = ("frontend_offset_ms", "offset_ms", "dsm_offset_ms", "confidence", "at_edge")
 SYNCNET = ("syncnet_offset_ms", "syncnet_confidence", "lse_d", "lse_c")
-WORDS = ("w_wer", "w_said", "w_heard", "w_reason", "k_wer", "k_said", "k_heard", "k_reason")
+WORDS = ("w_wer", "w_wer_reference", "w_said", "w_heard", "w_reason", "k_wer", "k_said", "k_heard", "k_reason")
+RATES = ("w_wer", "w_wer_reference", "k_wer")
 CLIP_COLUMNS = ("key", *SCORES, *OFFSETS, *SYNCNET, *WORDS, "reasons")
 
 
@@ -30,7 +31,8 @@ def result_row(
     calibration_ms: float | None = None,
 ) -> dict:
     """The row of a split from its clips' scores and offsets, and from the summaries of w_wer and k_wer where a
-    recogniser listened; a figure that does not apply is None.
+    recogniser listened; a figure that does not apply is None. ``w_wer_reference`` is over clips without a text, against
+    what Whisper hears in their recorded sound. ``w_wer_clips`` and the like are how many clips are in a rate.
 
     ``model_offset_ms`` is o_m, the mean of o_f - o_d over clips whose o_d is known: the constant that Offset-R2 against
     the frontend cannot see. ``offset_calibration_ms``, given as ``calibration_ms``, is what calibration without labels
@@ -78,8 +80,8 @@ def result_row(
         "syncnet_clips": len(sure) if any("lse_d" in c for c in clips) else None,
         "lse_d": _mean([c.get("lse_d") for c in clips]),
         "lse_c": _mean([c.get("lse_c") for c in clips]),
-        "w_wer": words["w_wer"]["rate"] if "w_wer" in words else None,
-        "k_wer": words["k_wer"]["rate"] if "k_wer" in words else None,
+        **{name: words[name]["rate"] if name in words else None for name in RATES},
+        **{f"{name}_clips": words[name]["clips"] if name in words else None for name in RATES},
         "seed": config.seed,
         "config_hash": config_hash(config),
         "corpus_hash": corpus["hash"],

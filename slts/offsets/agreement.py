@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from slts.spreadsheet import text
+
 
 def offset_agreement(reference_ms: np.ndarray, predicted_ms: np.ndarray) -> dict[str, float | None]:
     """How well predicted offsets d (n,) match reference offsets y (n,), both in milliseconds.
@@ -43,6 +45,8 @@ def read_offsets(file: Path, above_confidence: float | None = None) -> dict[str,
     """
     table = pd.read_csv(file, dtype={"key": str, "stem": str}, skipinitialspace=True)
     table = table.rename(columns={"stem": "key", "frontend_offset_ms": "offset_ms"})
+    if "key" in table:
+        table["key"] = table["key"].map(text, na_action="ignore")
     if missing := [name for name in ("key", "offset_ms") if name not in table]:
         raise ValueError(f"no column {', '.join(missing)}; needed are key, offset_ms (or stem, frontend_offset_ms)")
     for name in {"offset_ms", "confidence"}.intersection(table):

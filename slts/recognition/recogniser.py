@@ -23,7 +23,7 @@ class Recogniser:
     """Applied to both sides before they are compared."""
     grammar: Grammar | None = None
     """Of which a clip's text must be a sentence. Without one, a clip that has no text is held against what is heard in
-    its reference audio."""
+    its reference audio, as w_wer_reference."""
 
 
 def load_recognisers(whisper: str | None, recogniser: str | None, data: Path | None = None) -> list[Recogniser]:

@@ -13,6 +13,7 @@ from slts.data.clip import Reject
 from slts.data.media import decode_flac
 from slts.data.shards import index_shard, read_corpus_json
 from slts.errors import UserError
+from slts.spreadsheet import text
 
 
 @dataclass(frozen=True)
@@ -38,16 +39,46 @@ def read_texts(data: Path, split: str) -> dict[str, str | None]:
     return {key: json.loads(read("json")).get("text") for _, key, read in _samples(data, split)}
 
 
-def read_text_table(file: Path, stems: Collection[str]) -> dict[str, str]:
-    """The texts in a CSV with the columns stem, text. Raises ValueError for another table or one without any stem."""
+def read_text_table(file: Path, stems: Collection[str]) -> tuple[dict[str, str], list[str]]:
+    """The texts of pairs in a CSV with the columns stem, text, perhaps blank, and notes on rows that are of no pair.
+
+    Raises ValueError for another table, a stem that is there twice, or a table without the stem of a pair.
+    """
+    texts, lines, notes, strangers = {}, {}, [], 0
+    other_case = {stem.casefold(): stem for stem in stems}
+    for line, stem, said in _text_rows(file):
+        if stem in lines:
+            raise ValueError(f"stem {stem} is in lines {lines[stem]} and {line}; keep one")
+        lines[stem] = line
+        if stem in stems:
+            texts[stem] = said
+        elif stem.casefold() in other_case:
+            notes.append(f"line {line}: {stem} is not the stem {other_case[stem.casefold()]}, whose case is another")
+        else:
+            strangers += 1
+    if not texts:
+        raise ValueError("; ".join([*notes, "no row has the stem of a pair (its path in the folder, without suffix)"]))
+    return texts, [*notes, f"rows with the stem of no pair: {strangers}"] if strangers else notes
+
+
+def _text_rows(file: Path) -> Iterator[tuple[int, str, str]]:
+    """The line, stem and text of each row."""
     with Path(file).open(newline="", encoding="utf-8-sig") as stream:
-        rows = csv.DictReader(stream)
-        if not {"stem", "text"} <= set(rows.fieldnames or ()):
-            raise ValueError(f"its columns are {', '.join(rows.fieldnames or ())}; it needs stem and text")
-        texts = {row["stem"]: row["text"] for row in rows if row["text"]}
-    if not texts.keys() & set(stems):
-        raise ValueError("no row has the stem of a pair (the path below the folder without its suffix)")
-    return texts
+        rows, line = csv.reader(stream, strict=True), 1
+        try:
+            columns = next(rows, [])
+            if not {"stem", "text"} <= set(columns):
+                raise ValueError(f"its columns are {', '.join(columns)}; it needs stem and text")
+            line = rows.line_num + 1
+            for row in rows:
+                if row and len(row) != len(columns):
+                    raise ValueError(f"line {line}: {len(row)} cells where there are {len(columns)} columns")
+                if row:
+                    cells = dict(zip(columns, row, strict=True))
+                    yield line, text(cells["stem"]), text(cells["text"])
+                line = rows.line_num + 1
+        except csv.Error as error:
+            raise ValueError(f"line {line}: {error}") from None
 
 
 def _samples(data: Path, split: str):

@@ -21,6 +21,7 @@ from slts.reporting.corpora import Corpus
 from slts.reporting.figures import Picture
 from slts.reporting.results import find_corpora, load_results
 from slts.reporting.table import MISSING
+from slts.spreadsheet import text
 from slts.training.run_directory import HARMLESS
 from slts.whole_files import write_whole
 
@@ -124,13 +125,13 @@ def claimed_and_true(records: list[dict]) -> Picture | None:
 def two_estimates(file: Path) -> Picture:
     """Two systems' offsets of the same clips against each other, from a CSV that slts score offsets= leaves (columns
     key, reference_ms, predicted_ms); clips that both put beyond ``OUTLIER`` are named."""
-    clips = pd.read_csv(file)
+    clips = pd.read_csv(file, dtype={"key": str})
     x, y = clips["reference_ms"], clips["predicted_ms"]
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axis = figure.subplots()
     axis.scatter(x, y, s=8, alpha=0.4)
     for _, clip in clips[np.minimum(x.abs(), y.abs()) > OUTLIER].iterrows():
-        axis.annotate(clip["key"], (clip["reference_ms"], clip["predicted_ms"]), fontsize=6)
+        axis.annotate(text(clip["key"]), (clip["reference_ms"], clip["predicted_ms"]), fontsize=6)
     ends = [min(x.min(), y.min()), max(x.max(), y.max())]
     axis.plot(ends, ends, color="grey", linewidth=0.8)
     axis.set(xlabel="reference (ms), video late > 0", ylabel="predicted (ms)")

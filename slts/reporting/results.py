@@ -17,6 +17,7 @@ from slts.metrics.columns import SCORES, columns
 from slts.metrics.summary import summarise
 from slts.reporting.corpora import Corpus, read_corpora
 from slts.reporting.published import PAPER
+from slts.spreadsheet import text
 
 NUMBERS = (*columns("speech"), *columns("words"), *columns("offsets"), *columns("pictures"), "clips", "failed", "step")
 """What is a number in a row."""
@@ -81,6 +82,9 @@ def _rows(folder: Path, runs: Path, corpora: dict[str, Corpus]) -> Iterator[dict
     for row in rows:
         row |= {"variant": trained["variant"] or row["variant"]}
         notes = [*problems, *broken, *_doubts(row)]
+        if row.get("w_wer") is None and _is_figure(row.get("w_wer_reference")):
+            row["w_wer"] = row["w_wer_reference"]
+            notes.append("w-WER of clips without text is against what Whisper hears in the recorded sound")
         step = {"model": model and f"{model}, step {row.get('step')}"}
         when = {"scored_at": str(row.get("scored_at") or _modified(file))}
         numbers = {name: None for name in NUMBERS if not _is_figure(row.get(name))}
@@ -188,7 +192,8 @@ def load_clips(row: pd.Series) -> pd.DataFrame | None:
     try:
         name = f"clips-{row['split']}{'-dsm' if row['sync'] == 'dsm' else ''}.csv"
         clips = pd.read_csv(row["path"] / name, dtype={"key": str})
-    except (OSError, ValueError):
+        clips["key"] = clips["key"].map(text, na_action="ignore")
+    except (OSError, ValueError, KeyError):
         return None
     for name in SCORES:
         ours = pd.to_numeric(clips[name], errors="coerce").mean() if name in clips else math.nan

@@ -1,6 +1,7 @@
 """One table of results: what is best in it, and how it is written as HTML, Markdown, LaTeX and CSV."""
 
 import html
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -9,6 +10,7 @@ from operator import itemgetter
 import pandas as pd
 
 from slts.metrics.columns import COLUMNS
+from slts.spreadsheet import csv_text
 
 MISSING = "\N{EN DASH}"
 
@@ -182,12 +184,15 @@ class ResultTable:
         )
 
     def to_csv(self) -> str:
-        return self.frame.to_csv(index=False)
+        return csv_text(self.frame)
 
 
 def markdown(text: str) -> str:
-    """Text that neither ends a cell nor is taken for HTML."""
-    return html.escape(text, quote=False).replace("|", "\\|")
+    """Text on one line that neither ends a cell nor is taken for HTML, code, a picture or a link."""
+    line = html.escape(" ".join(text.split()), quote=False)
+    line = re.sub(r"[\\`|\[\]]", r"\\\g<0>", line)
+    # GitHub makes links of bare addresses too.
+    return re.sub(r"(?i)www\.", lambda found: found[0][:3] + "&#46;", line.replace("://", "&#58;//"))
 
 
 def latex(text: str) -> str:

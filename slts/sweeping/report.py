@@ -12,6 +12,8 @@ import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
 from slts.reporting.evidence import collect_evidence, seed_table, write_evidence
+from slts.reporting.table import markdown
+from slts.spreadsheet import csv_text
 from slts.sweeping.pictures import is_number, parallel, plane, slices
 from slts.sweeping.record import write_record
 from slts.sweeping.trials import REASON, RUN, origin, trainings
@@ -67,7 +69,7 @@ def report(study: optuna.Study, runs: Path, out: Path) -> None:
             if len(keys) > 1:
                 for name in [name for name in names if name in metrics]:
                     page.picture(f"Parallel coordinates of {name}", parallel(trials, keys, name))
-    write_whole(out / "trials.csv", _frame(trials, names).to_csv(index=False).encode())
+    write_whole(out / "trials.csv", csv_text(_frame(trials, names)).encode())
     write_record(study, out / "study.json")
     page.write()
 
@@ -174,10 +176,10 @@ class _Page:
 
     def __init__(self, title: str, out: Path):
         self.title, self.out = title, out
-        self.markdown, self.body = [f"# {title}"], [f"<h1>{html.escape(title)}</h1>"]
+        self.markdown, self.body = [f"# {markdown(title)}"], [f"<h1>{html.escape(title)}</h1>"]
 
     def line(self, text: str) -> None:
-        self.markdown.append(text)
+        self.markdown.append(markdown(text))
         self.body.append(f"<p>{html.escape(text)}</p>")
 
     def table(self, title: str, frame: pd.DataFrame) -> None:
@@ -185,8 +187,8 @@ class _Page:
             return
         rows = [list(map(str, frame.columns)), ["---"] * frame.shape[1]]
         rows += [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
-        lines = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
-        self.markdown += [f"## {title}", lines]
+        lines = "\n".join("| " + " | ".join(markdown(cell) for cell in row) + " |" for row in rows)
+        self.markdown += [f"## {markdown(title)}", lines]
         table = frame.map(_cell).to_html(index=False, border=0)
         self.body += [f"<h2>{html.escape(title)}</h2>", table]
 
@@ -196,7 +198,7 @@ class _Page:
         figure.savefig(drawn, dpi=110, bbox_inches="tight", format="png")
         plt.close(figure)
         write_whole(self.out / file, drawn.getvalue())
-        self.markdown += [f"## {title}", f"![{title}]({file})"]
+        self.markdown += [f"## {markdown(title)}", f"![{markdown(title)}]({file})"]
         self.body += [f"<h2>{html.escape(title)}</h2>", f'<img src="{file}" alt="{html.escape(title)}">']
 
     def write(self) -> None:

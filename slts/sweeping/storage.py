@@ -6,16 +6,12 @@ from pathlib import Path
 
 import optuna
 import sqlalchemy.exc
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages._heartbeat import BaseHeartbeat
-from optuna.storages.journal import JournalFileBackend
-from optuna.trial import TrialState
+from optuna.storages import BaseStorage, RDBStorage
 
 from slts.errors import UserError
+from slts.sweeping.journal import SILENT, JournalWithHeartbeat, take_out_cut_records
 
 JOURNAL = "journal:"
-SILENT = 4
-"""Heartbeats missed after which a worker counts as dead."""
 TRIES = 5
 """Workers that begin together may all try to make the tables; all but one have to look again."""
 
@@ -40,11 +36,19 @@ def _journal(file: Path, heartbeat: int, when_stale: Callable) -> BaseStorage:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.open("ab").close()
-        return JournalWithHeartbeat(file, heartbeat, when_stale)
+        cut = take_out_cut_records(file)
+        storage = JournalWithHeartbeat(file, heartbeat, when_stale)
     except OSError as error:
         raise UserError(f"storage={JOURNAL}{file} cannot be written ({error.strerror}); choose another file") from None
-    except ValueError:
-        raise UserError(f"storage={JOURNAL}{file} is not a journal of Optuna; choose another file") from None
+    except (ValueError, KeyError, TypeError, AssertionError) as error:
+        problem = error if isinstance(error, ValueError) else "it holds a record that this Optuna cannot read"
+        raise UserError(
+            f"storage={JOURNAL}{file} is not a journal of Optuna, or damaged: {problem}; mend it or choose another file"
+        ) from None
+    if cut:
+        lines = f"line {cut[0]} was" if len(cut) == 1 else f"lines {', '.join(map(str, cut))} were"
+        print(f"storage={JOURNAL}{file}: {lines} cut in writing; the study goes on from the whole records")
+    return storage
 
 
 def _database(url: str, heartbeat: int, when_stale: Callable) -> BaseStorage:
@@ -99,30 +103,3 @@ def _shown(url: str) -> str:
 def _first_line(error: Exception) -> str:
     cause = getattr(error, "orig", None) or error.__cause__ or error
     return next((line.strip() for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
-
-
-class JournalWithHeartbeat(JournalStorage, BaseHeartbeat):
-    """A journal in which trials give signs of life, as they do in a database.
-
-    Compares the clocks of machines: they must agree to within a heartbeat or two.
-    """
-
-    ALIVE = "alive_at"
-
-    def __init__(self, file: Path, heartbeat: int, when_stale: Callable):
-        super().__init__(JournalFileBackend(str(file)))
-        self.heartbeat, self.when_stale = heartbeat, when_stale
-
-    def record_heartbeat(self, trial_id: int) -> None:
-        self.set_trial_system_attr(trial_id, self.ALIVE, time.time())
-
-    def _get_stale_trial_ids(self, study_id: int) -> list[int]:
-        latest = time.time() - SILENT * self.heartbeat
-        running = self.get_all_trials(study_id, deepcopy=False, states=(TrialState.RUNNING,))
-        return [t._trial_id for t in running if t.system_attrs.get(self.ALIVE, latest) < latest]
-
-    def get_heartbeat_interval(self) -> int:
-        return self.heartbeat
-
-    def get_heartbeat_stale_trial_callback(self) -> Callable:
-        return self.when_stale

@@ -5,13 +5,17 @@ import json
 import shutil
 
 import jiwer
+import numpy as np
 import pytest
 import soundfile
 from conftest import slts
 from test_whisper import checkpoint  # noqa: F401
 
 from slts.errors import UserError
+from slts.metrics.words import normalise
+from slts.recognition.error_rate import hear, summarise_words
 from slts.recognition.grammar import GRID
+from slts.recognition.recogniser import Recogniser
 from slts.recognition.speech import read_speech, read_text_table
 from slts.recognition.trained import load_trained
 
@@ -61,6 +65,7 @@ def test_evaluate_fills_the_rates(corpus, checkpoint, tmp_path):  # noqa: F811
     for letter in "wk":
         said, heard = ([clip[f"{letter}_{side}"] for clip in clips] for side in ("said", "heard"))
         assert all(said) and row[f"{letter}_wer"] == pytest.approx(jiwer.wer(said, heard))
+    assert row["w_wer_clips"] == row["k_wer_clips"] == len(clips) and row["w_wer_reference"] is None
     assert all(GRID.parse(clip["k_said"]) and GRID.parse(clip["k_heard"]) for clip in clips)
 
     shutil.rmtree(corpus / "recogniser")
@@ -91,6 +96,18 @@ def test_score_counts_words(tiny_corpus, checkpoint, tmp_path):  # noqa: F811
     refused = slts("score", *folders, "recogniser=pocketsphinx", check=False)
     assert refused.returncode == 2 and "give text=FILE.csv" in refused.stderr
 
+    # Text of one clip only, and Whisper: two rates, and the clips without text counted.
+    stem, said = texts.read_text().splitlines()[1].split(",")
+    texts.write_text(f"stem,text\n{stem.upper()},{said}\n{stem},{said}\nsomebody,\n")
+    done = slts("score", *folders, "metrics=[mcd]", "workers=1", f"text={texts}", f"whisper={checkpoint}")
+    summary, rows = json.loads(done.stdout.splitlines()[-1]), read(tmp_path / "scores.csv")
+    assert summary["w_wer"]["clips"] == 1 and summary["w_wer"]["reasons"] == {"no text": 2}
+    assert [row["stem"] for row in rows if row["w_wer"]] == [stem]
+    counted = summary.get("w_wer_reference", {"clips": 0})["clips"]
+    assert counted == sum(bool(row.get("w_wer_reference")) for row in rows)
+    assert f"line 2: {stem.upper()} is not the stem {stem}, whose case is another" in done.stdout
+    assert "rows with the stem of no pair: 1" in done.stdout
+
 
 def test_mistakes_are_named(tiny_corpus, tmp_path):
     done = slts("recogniser", f"data={tmp_path}", check=False)
@@ -102,7 +119,31 @@ def test_mistakes_are_named(tiny_corpus, tmp_path):
     with pytest.raises(UserError, match="damaged"):
         load_trained(tmp_path)
     table = tmp_path / "texts.csv"
-    for content, problem in (("a,b\n1,2\n", "needs stem and text"), ("stem,text\nother,now\n", "no row has the stem")):
+    for content, problem in (
+        ("a,b\n1,2\n", "needs stem and text"),
+        ("stem,text\nother,now\n", "no row has the stem"),
+        ("stem,text\nClip,now\n", "line 2: Clip is not the stem clip, .*; no row has the stem"),
+        ("stem,text\nclip,now\nother,\nclip,then\n", "stem clip is in lines 2 and 4"),
+        ('stem,text\nother,"two\nlines"\nclip,set, red\n', "line 4: 3 cells where there are 2 columns"),
+        ('stem,text\nclip,"now\n', "line 2: unexpected end"),
+        ("", "its columns are "),
+    ):
         table.write_text(content)
         with pytest.raises(ValueError, match=problem):
             read_text_table(table, ["clip"])
+
+
+def test_the_texts_that_failed(cases):
+    """Duplicates are refused, blank ones are no text, and a stem in other case is said."""
+    folder, stems = cases / "score" / "wtext", ["bbaf3s", "bbaf4p", "bbaf5a", "bbal6n"]
+    with pytest.raises(ValueError, match="stem bbaf3s is in lines 2 and 3"):
+        read_text_table(folder / "text_duplicate_stem.csv", stems)
+    texts, notes = read_text_table(folder / "text_wrong_case.csv", stems)
+    assert sorted(texts) == ["bbaf3s", "bbaf5a", "bbal6n"] and len(notes) == 1 and "line 3: BBAF4P" in notes[0]
+    texts, notes = read_text_table(folder / "text_empty.csv", stems)
+    assert notes == []
+    silence = np.zeros(1600, np.float32)
+    clips = hear(Recogniser("w_wer", lambda _: "", normalise), [(silence, silence)] * 4, [texts[s] for s in stems])
+    summary = summarise_words({"w_wer": clips})
+    assert summary["w_wer"]["rate"] is None and sum(summary["w_wer"]["reasons"].values()) == 4
+    assert summary["w_wer"]["reasons"]["no text"] == 2

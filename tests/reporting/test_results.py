@@ -33,6 +33,15 @@ def test_runs_that_were_trained_and_not_scored_have_rows_too(tmp_path):
     assert list(found["system"]) == ["SLTS", "SLTS_no_ASM"] and found["scored_at"].isna().all()
 
 
+def test_the_papers_w_wer_of_a_corpus_without_text_is_that_against_the_reference(tmp_path):
+    write_run(tmp_path / "a", CORPUS, [result(CORPUS, w_wer=None, w_wer_reference=0.4)])
+    write_run(tmp_path / "b", CORPUS, [result(CORPUS, variant="no_asm", w_wer=0.3, w_wer_reference=0.4)], "no_asm")
+    found = load_results(tmp_path).set_index("run")
+    assert found["w_wer"].to_dict() == {"a": 0.4, "b": 0.3}
+    said = "w-WER of clips without text is against what Whisper hears in the recorded sound"
+    assert said in found.loc["a", "note"] and said not in found.loc["b", "note"]
+
+
 def test_what_is_wrong_with_a_run_is_said(tmp_path):
     old = result(CORPUS, version="0.0.1")
     del old["w_wer"]

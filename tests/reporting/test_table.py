@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
+from markdown_it import MarkdownIt
 
 from slts.reporting.table import ResultTable, latex, markdown
 
@@ -72,6 +73,28 @@ def test_special_characters():
     assert markdown("<script>|") == "&lt;script&gt;\\|"
 
 
+def test_no_name_becomes_a_link_or_ends_its_row_in_markdown():
+    """Read by a Markdown parser with GitHub's tables and links: one table, its rows whole, text and nothing else."""
+    names = [
+        "[run](https://x.example)",
+        "![p](x.png)",
+        "http://x.example/a",
+        "www.x.example",
+        "a\\|b|c",
+        "`a|b`",
+        "a\nb",
+    ]
+    reader = MarkdownIt("commonmark").enable("table")
+    for name in names:
+        tokens = reader.parse(f"| t |\n| --- |\n| {markdown(name)} |\n")
+        assert [token.type for token in tokens].count("td_open") == 1
+        (cell,) = [token for token in tokens if token.type == "inline" and token.content != "t"]
+        assert {token.type for token in cell.children} <= {"text", "text_special"}
+        assert "".join(token.content for token in cell.children) == " ".join(name.split())
+        # What GitHub's bare links need is not in the source.
+        assert "://" not in cell.content and "www." not in cell.content
+
+
 def test_html_has_equal_rows_and_nothing_unescaped(table):
     rows = []
 
@@ -90,3 +113,10 @@ def test_html_has_equal_rows_and_nothing_unescaped(table):
 def test_csv_leaves_missing_figures_empty(table):
     rows = list(csv.DictReader(io.StringIO(table.to_csv())))
     assert [row["a_mcd"] for row in rows] == ["30.0", "20.0", "0.0", "", "25.0"]
+
+
+def test_csv_holds_no_formula(table):
+    table.frame.loc[3, "run"] = "=HYPERLINK(1)"
+    rows = list(csv.DictReader(io.StringIO(table.to_csv())))
+    assert rows[3]["run"] == "'=HYPERLINK(1)"
+    assert rows[1]["offset_r2_frontend"] == "-0.1"

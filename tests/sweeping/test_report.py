@@ -1,5 +1,7 @@
 """The report of a study whose trials are made up: tables over seeds, and pictures that show every trial."""
 
+import csv
+
 import matplotlib.pyplot as plt
 import optuna
 import pytest
@@ -52,6 +54,23 @@ def test_the_ablation_is_a_table_of_two_by_two(tmp_path):
     assert "| False | 0.3100 ± 0.0141 | 0.5100 ± 0.0141 |" in lines
     assert "| True | 0.4100 ± 0.0141 | 0.6100 ± 0.0141 |" in lines
     assert "| True | - | 10.5000 ± 0.7071 |" in lines, "what does not apply is left out"
+
+
+def test_names_in_a_study_are_neither_formulas_nor_links(tmp_path):
+    space = {"name": CategoricalDistribution(["=1+1", "[a](http://x.example)|b"])}
+    study = optuna.create_study(study_name="<b>", direction="maximize")
+    study.set_metric_names(["val/a_stoi"])
+    for name in space["name"].choices:
+        study.add_trial(trial({"name": name}, space, val__a_stoi=-0.5))
+    report(study, tmp_path, tmp_path)
+    rows = list(csv.DictReader((tmp_path / "trials.csv").open()))
+    assert [(row["name"], row["val/a_stoi"]) for row in rows] == [
+        ("'=1+1", "-0.5"),
+        ("[a](http://x.example)|b", "-0.5"),
+    ]
+    page = (tmp_path / "report.md").read_text()
+    assert "# Study &lt;b&gt;" in page
+    assert r"\[a\](http&#58;//x.example)\|b" in page and "[a](" not in page
 
 
 def test_slices_show_every_trial_where_it_is_and_pruned_ones_hollow(joint):

@@ -64,8 +64,8 @@ def test_contrastive_by_hand():
 def test_padding_changes_nothing():
     task = make().eval()
     two = batch(2, 40)
-    short = Batch(video=two.video[:1, :30], recorded=two.audio[:1, : 30 * 640], frames=torch.tensor([30]), fps=two.fps[:1],
-                  speaker=two.speaker[:1], offset_ms=two.offset_ms[:1], key=["0"])  # fmt: skip
+    short = Batch(video=two.video[:1, :30], recorded=two.audio[:1, : 30 * 640], frames=torch.tensor([30]),
+                  fps=two.fps[:1], speaker=two.speaker[:1], offset_ms=two.offset_ms[:1], key=["0"])  # fmt: skip
     padded = batch(2, 40)
     padded.frames[0] = 30
     padded.video[0, 30:] = 0
@@ -79,7 +79,8 @@ def test_frames_are_taken_by_time():
     """A clip of 50 frames a second, each shown twice, is the clip of 25."""
     task = make().eval()
     slow = batch(1, 30)
-    fast = Batch(video=slow.video.repeat_interleave(2, 1), recorded=slow.audio, frames=slow.frames * 2, fps=slow.fps * 2, speaker=slow.speaker,
+    fast = Batch(video=slow.video.repeat_interleave(2, 1),
+                 recorded=slow.audio, frames=slow.frames * 2, fps=slow.fps * 2, speaker=slow.speaker,
                  offset_ms=slow.offset_ms, key=slow.key)  # fmt: skip
     torch.testing.assert_close(task.offsets(slow).distance, task.offsets(fast).distance)
 
