@@ -27,10 +27,11 @@ from pathlib import Path
 
 from webdataset.gopen import Pipe, gopen, gopen_schemes
 
-from slts.data.location import Address, without_secrets
+from slts.data.location import Address
 from slts.data.order import SampleOrder
 from slts.data.shards import read_corpus_json, sha256
 from slts.errors import UserError
+from slts.secrecy import without_secrets
 
 TRIES, PAUSE = 3, 1.0
 """Times a file is asked for, and seconds before the second; each further pause is four times as long."""

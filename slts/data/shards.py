@@ -21,8 +21,9 @@ from pathlib import Path
 
 from webdataset import TarWriter
 
-from slts.data.facts import corpus_facts
+from slts.data.facts import CORPUS_BYTES, corpus_facts
 from slts.errors import UserError
+from slts.folders import read_plain
 
 MEMBERS = ("mp4", "flac", "json")
 LARGEST = 256 << 20
@@ -118,7 +119,7 @@ def read_corpus_json(folder: Path) -> dict:
     """corpus.json of a prepared corpus. Raises UserError when it is missing or not one of ours."""
     path = Path(folder) / "corpus.json"
     try:
-        corpus = corpus_facts(path.read_text())
+        corpus = corpus_facts(read_plain(path, CORPUS_BYTES))
         files = [shard["file"] for shard in corpus["shards"]]
         known = {"name", "hash", "splits", "speakers", "mel"} <= corpus.keys()
     except (FileNotFoundError, NotADirectoryError):

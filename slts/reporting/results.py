@@ -8,13 +8,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
-import yaml
+from omegaconf import DictConfig
 
 from slts import __version__
+from slts.data.facts import CORPUS_BYTES, corpus_facts
 from slts.errors import UserError
 from slts.evaluation.results import SCORES
+from slts.folders import read_plain
 from slts.metrics.summary import summarise
 from slts.reporting.corpora import Corpus, read_corpora
+from slts.training.run_config import read_run_config
 
 PAPER = (*SCORES, "offset_r2_frontend", "offset_r2_syncnet", "w_wer", "k_wer")
 """The twelve figures of Table 2."""
@@ -98,17 +101,17 @@ def _rows(folder: Path, runs: Path, corpora: dict[str, Corpus]) -> Iterator[dict
 def _trained(folder: Path) -> tuple[dict, list[str]]:
     """Task, variant and model by config.yaml, and what is wrong with it."""
     try:
-        config = yaml.safe_load((folder / "config.yaml").read_text())
+        config = read_run_config(folder / "config.yaml")
         model = f"{config['model']['name']} model, {config['vocoder']['name']}"
         return {"task": config["task"]["name"], "variant": _variant(config), "model": model}, []
     except OSError:
         problem = "no config.yaml"
-    except (yaml.YAMLError, KeyError, TypeError, ValueError):
+    except (UserError, KeyError):
         problem = "config.yaml of another version"
     return {"task": None, "variant": None, "model": None}, [problem]
 
 
-def _variant(config: dict) -> str:
+def _variant(config: DictConfig) -> str:
     """Discriminators may be given by their key, as in a study: then they are told apart as the variant's are."""
     variant = config["variant"]
     if not config["task"].get("discriminators") or variant == "with_discriminators":
@@ -118,8 +121,8 @@ def _variant(config: dict) -> str:
 
 def _hash(folder: Path) -> str | None:
     try:
-        return json.loads((folder / "corpus.json").read_text())["hash"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return corpus_facts(read_plain(folder / "corpus.json", CORPUS_BYTES)).get("hash")
+    except (OSError, ValueError):
         return None
 
 
