@@ -217,9 +217,8 @@ def _refuse_other_files(override: str) -> None:
     name, value = parsed.key_or_group, parsed.value()
     if "/" in name or parsed.package is not None or name.split(".")[0] == "hydra":
         raise UserError(f"{override}: not of the form key=value or group=option; groups are {', '.join(groups)}")
-    for option in value if isinstance(value, list) else [value]:
-        if name in groups and str(option) not in groups[name]:
-            raise UserError(f"{override}: no such {name}; choose one of {', '.join(groups[name])}")
+    if name in groups and str(value) not in groups[name]:  # a list of options would be merged
+        raise UserError(f"{override}: no such {name}; choose one of {', '.join(groups[name])}")
 
 
 def _groups() -> dict[str, list[str]]:

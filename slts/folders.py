@@ -24,14 +24,26 @@ def files_below(root: Path) -> list[Path]:
             files.append(folder)
             continue
         for entry in entries:
-            kind = (links if entry.is_symlink() else folders) if entry.is_dir() else files
+            kind = (links if entry.is_symlink() else folders) if _is_folder(entry) else files
             kind.append(folder / entry.name)
     return sorted(files)
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _identity(folder: Path) -> tuple[int, int]:
     facts = folder.stat()
     return facts.st_dev, facts.st_ino
+
+
+def printable(name: str) -> str:
+    """A name whose bytes are not UTF-8 with these bytes as escapes: it can be written to tables and ledgers."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def read_plain(file: Path, largest: int) -> str:

@@ -102,7 +102,9 @@ def index_shard(path: Path) -> list[dict]:
                 end = member.offset_data + -(-member.size // 512) * 512
     except FileNotFoundError:
         raise UserError(f"{path}: no such shard; prepare the corpus again") from None
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (tarfile.TarError, EOFError, ValueError) as error:
         raise UserError(f"{path}: not a whole tar file ({error}); prepare the corpus again") from None
     if not faults and path.stat().st_size < end + 1024:  # without the two empty blocks samples may be missing
         raise UserError(f"{path}: the tar file is truncated; prepare the corpus again")
