@@ -8,8 +8,8 @@ import traceback
 
 from slts import __version__
 from slts.config import compose, help_text
-from slts.data.location import without_secrets
 from slts.errors import UserError, disk_fault
+from slts.secrecy import without_secrets
 
 VERBS = {
     "prepare": "raw corpus to shards",
@@ -41,7 +41,7 @@ def run(verb: str, arguments: list[str]) -> int:
         written += [str(config[key]) for key in ("out", "runs", "run") if config.get(key)]
         return module.main(config) or 0
     except UserError as error:
-        print(f"slts {verb}: {without_secrets(str(error))}", file=sys.stderr)
+        print(f"slts {verb}: {' '.join(without_secrets(str(error)).splitlines())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"slts {verb}: interrupted", file=sys.stderr)

@@ -2,11 +2,13 @@
 
 Each key stands on a line ``key: value  # what it means; [constraint]``. The value is the default and gives the type,
 the comment is what ``--help`` prints, the constraint is what this module enforces. A constraint is one or more
-alternatives joined by ``or``: ``null``, ``text``, ``folder name``, ``a|b|c``, ``>0``, ``>=1``, ``0..1``.
+alternatives joined by ``or``: ``null``, ``text``, ``folder name``, ``a|b|c``, ``>0``, ``>=1``, ``0..1``, and
+``4 x 1..8`` for a list of four.
 """
 
 import difflib
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from slts.errors import UserError
+from slts.secrecy import without_secrets
 
 
 class Typed(DictConfig):
@@ -29,6 +32,7 @@ PACKAGE = Path(__file__).resolve().parent
 LINE = re.compile(r"^(?P<indent> *)(?P<key>\w+):(?P<value>[^#]*?)\s*(?:#\s*(?P<comment>.*))?$")
 RULE = re.compile(r";?\s*\[(?P<rule>[^\]]+)\]$")
 RANGE = re.compile(r"^(?P<low>-?[\d.e-]+)\.\.(?P<high>-?[\d.e-]+)$")
+LIST = re.compile(r"^(?P<length>\d+) x (?P<rule>.+)$")
 
 
 def conf_dir() -> Path:
@@ -48,10 +52,11 @@ class Key:
     def check(self, name: str, value: object) -> None:
         """Raises UserError naming the key, the value and what is allowed."""
         problem = None
-        if isinstance(value, float) and isinstance(self.default, int) and not isinstance(self.default, bool):
+        whole = isinstance(self.default, int) and not isinstance(self.default, bool)
+        if whole and isinstance(value, float):
             problem = "must be a whole number"
         elif self.constraint and not any(_allowed(value, part) for part in re.split(r"\s+or\s+", self.constraint)):
-            problem = f"must be {self.constraint.replace('|', ' | ')}"
+            problem = f"must be {self.constraint.replace('|', ' | ').replace('folder name', 'a folder name')}"
         elif not self.constraint and not _same_type(value, self.default):
             problem = f"must be like its default, {self.default!r}"
         if problem:
@@ -74,6 +79,9 @@ def _allowed(value: object, rule: str) -> bool:
         if not _is_number(value):
             return False
         return {">": value > bound, ">=": value >= bound}[rule.rstrip("0123456789.e-")]
+    if several := LIST.match(rule):
+        proper = isinstance(value, (list, ListConfig)) and len(value) == int(several["length"])
+        return proper and all(_allowed(one, several["rule"]) for one in value)
     if span := RANGE.match(rule):
         return _is_number(value) and float(span["low"]) <= value <= float(span["high"])
     return str(value) in rule.split("|")
@@ -155,6 +163,8 @@ def compose(verb: str, overrides: list[str]) -> tuple[DictConfig, dict[str, Key]
     for override in overrides:
         if override.lstrip().startswith(("+", "~")):
             raise UserError(f"{override}: keys can be neither added nor removed; slts {verb} --help lists them")
+        if "${" in override:  # may be of a study's file, and read whatever the environment holds
+            raise UserError(f"{override}: ${{ is a reference in Hydra, and no value may hold one; write what it means")
         _refuse_other_files(override)
     try:
         with initialize_config_dir(config_dir=str(conf_dir()), version_base=None):
@@ -172,8 +182,31 @@ def compose(verb: str, overrides: list[str]) -> tuple[DictConfig, dict[str, Key]
             + f" (slts {verb} --help lists every key)"
         )
     for name, key in keys.items():
-        key.check(name, OmegaConf.to_container(OmegaConf.create({"v": OmegaConf.select(config, name)}))["v"])
+        value = OmegaConf.to_container(OmegaConf.create({"v": OmegaConf.select(config, name)}))["v"]
+        try:
+            key.check(name, value)
+        except UserError as error:
+            raise UserError(f"{error}{'' if isinstance(value, str) else _as_text(name, key, overrides)}") from None
     return Typed(config), keys
+
+
+def _as_text(name: str, key: Key, overrides: list[str]) -> str:
+    """How to type as text what Hydra read as a number, a list or nothing."""
+    typed = [given for where, equals, given in (one.partition("=") for one in overrides) if where == name and given]
+    if not typed or not {"text", "folder name"} & set((key.constraint or "").split(" or ")):
+        return ""
+    return f"; for a text of these characters type {shown(name, typed[-1])}"
+
+
+def quoted(text: str) -> str:
+    """Text as a value of Hydra's grammar."""
+    # Within quotes Hydra takes a backslash for an escape only where a quote follows.
+    return '"' + re.sub(r'(\\*)("|\Z)', lambda found: found[1] * 2 + '\\"' * bool(found[2]), text) + '"'
+
+
+def shown(name: str, text: str) -> str:
+    """``name=text`` as it is typed in a shell, so that Hydra takes the text for one; secrets are not repeated."""
+    return f"{name}={shlex.quote(quoted(text if without_secrets(text) == text else 'VALUE'))}"
 
 
 def _refuse_other_files(override: str) -> None:
@@ -184,9 +217,8 @@ def _refuse_other_files(override: str) -> None:
     name, value = parsed.key_or_group, parsed.value()
     if "/" in name or parsed.package is not None or name.split(".")[0] == "hydra":
         raise UserError(f"{override}: not of the form key=value or group=option; groups are {', '.join(groups)}")
-    for option in value if isinstance(value, list) else [value]:
-        if name in groups and str(option) not in groups[name]:
-            raise UserError(f"{override}: no such {name}; choose one of {', '.join(groups[name])}")
+    if name in groups and str(value) not in groups[name]:  # a list of options would be merged
+        raise UserError(f"{override}: no such {name}; choose one of {', '.join(groups[name])}")
 
 
 def _groups() -> dict[str, list[str]]:
@@ -207,10 +239,12 @@ def _explain(verb: str, overrides: list[str], error: Exception) -> str:
             hint = f"did you mean {near[0]}?" if near else f"slts {verb} --help lists the keys"
             return f"{override}: slts {verb} has no key '{name}' here; {hint}"
         if not _readable(override):
-            return (  # without the value, which may hold a password
-                f"{name}: quote a value that holds = , or braces within the shell's quotes: {name}='\"VALUE\"',"
-                f' or of a list each item: {name}=\'["KEY=VALUE","KEY=VALUE"]\''
-            )
+            text = override.partition("=")[2]
+            listed = ""
+            if text.startswith("[") and text.endswith("]"):
+                items = ",".join(quoted(item.strip()) for item in without_secrets(text[1:-1]).split(","))
+                listed = f", or for a list {name}={shlex.quote(f'[{items}]')}"
+            return f"{name}: Hydra does not read this value as one text; type {shown(name, text)}{listed}"
     return f"{message}; slts {verb} --help lists the keys"
 
 

@@ -1,4 +1,4 @@
-"""The one exception for mistakes a user can mend, and what is said of a folder that cannot be written."""
+"""The one exception for mistakes a user can mend, and what is said of what the machine refuses."""
 
 import errno
 import shutil
@@ -25,14 +25,20 @@ CLOSED = {
     errno.EACCES: "permission denied",
     errno.EPERM: "operation not permitted",
 }
+FEW = {errno.EMFILE: "a process may open no more files", errno.ENFILE: "the machine may open no more files"}
 
 
 def disk_fault(error: OSError, folders: Iterable[str | Path] = ()) -> UserError | None:
-    """What to say of a full, read-only or forbidden folder; None if the error is of another kind.
+    """What to say of a full, read-only or forbidden folder, of a name that is too long for one, and of too few open
+    files; None if the error is of another kind.
 
     ``folders`` are those that were being written: of a full disk Python often does not say the file, then the fullest
     of them is named.
     """
+    if error.errno in FEW:
+        return UserError(f"{FEW[error.errno]}; raise ulimit -n (1024 is enough), or give workers=0")
+    if error.errno == errno.ENAMETOOLONG:
+        return UserError(f"{str(error.filename)[:300]}: the name is too long for a file; choose a shorter one")
     if error.errno not in FULL | CLOSED:
         return None
     if isinstance(error.filename, str):

@@ -1,6 +1,7 @@
-"""The files of a folder and of those below it."""
+"""The files of a folder and of those below it, and the text of one."""
 
 import os
+import stat
 from pathlib import Path
 
 
@@ -23,11 +24,34 @@ def files_below(root: Path) -> list[Path]:
             files.append(folder)
             continue
         for entry in entries:
-            kind = (links if entry.is_symlink() else folders) if entry.is_dir() else files
+            kind = (links if entry.is_symlink() else folders) if _is_folder(entry) else files
             kind.append(folder / entry.name)
     return sorted(files)
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _identity(folder: Path) -> tuple[int, int]:
     facts = folder.stat()
     return facts.st_dev, facts.st_ino
+
+
+def printable(name: str) -> str:
+    """A name whose bytes are not UTF-8 with these bytes as escapes: it can be written to tables and ledgers."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def read_plain(file: Path, largest: int) -> str:
+    """UTF-8 text of a file that may be somebody else's. Raises OSError, and ValueError for a FIFO, a device, a folder,
+    more than ``largest`` bytes, or what is not UTF-8."""
+    kind = file.stat()
+    if not stat.S_ISREG(kind.st_mode):
+        raise ValueError("not a plain file")
+    if kind.st_size > largest:
+        raise ValueError(f"{kind.st_size} bytes, at most {largest} are read")
+    return file.read_bytes().decode()

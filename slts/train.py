@@ -40,7 +40,7 @@ def main(config) -> int:
 def _train(config, corpus: dict, accelerator) -> int:
     from accelerate.utils import set_seed
 
-    from slts.data.loader import Augmentation, ShardDataset, training_loader
+    from slts.data.loader import Augmentation, ShardDataset, deaths_named, training_loader
     from slts.data.location import typed_data
     from slts.evaluation.validation import validate
     from slts.systems import build_task
@@ -84,7 +84,8 @@ def _train(config, corpus: dict, accelerator) -> int:
     if trainer.finished:
         print(f"{run.path} is trained: step {trainer.state.step} of {config.steps}")
         return 0
-    stopped = trainer.fit()
+    with deaths_named():
+        stopped = trainer.fit()
     if stopped and accelerator.is_main_process:
         print(f"stopped by {stopped}: step {trainer.state.step} is saved, the same command continues", flush=True)
     return STOPPED if stopped else 0

@@ -17,7 +17,7 @@ from slts.data.keys import distinct_keys
 from slts.data.media import VIDEO_SUFFIXES, read_clip
 from slts.data.utterance import Utterance
 from slts.errors import UserError
-from slts.folders import files_below
+from slts.folders import files_below, printable
 
 METADATA = "metadata.csv"
 COLUMNS = ("file", "speaker", "split", "text")
@@ -55,7 +55,7 @@ def utterances(config) -> list[Utterance]:
             split=row["split"] or drawn[row["file"]],
             speaker=row["speaker"],
             text=row["text"] or None,
-            source=_printable(row["file"]),
+            source=printable(row["file"]),
             load=partial(read_clip, root / row["file"], fps=config.fps) if _named(row["file"]) else _refuse_name,
             video=root / row["file"] if _named(row["file"]) else None,
         )
@@ -67,7 +67,7 @@ def utterances(config) -> list[Utterance]:
 def _find_videos(root: Path) -> list[dict]:
     files = [path.relative_to(root) for path in files_below(root) if path.suffix.lower() in VIDEO_SUFFIXES]
     return [
-        {"file": file.as_posix(), "speaker": _printable((root.resolve() / file).parent.name), "split": "", "text": ""}
+        {"file": file.as_posix(), "speaker": printable((root.resolve() / file).parent.name), "split": "", "text": ""}
         for file in sorted(files)
         if not any(part.startswith(".") for part in file.parts)
     ]
@@ -97,12 +97,7 @@ def _read_metadata(root: Path) -> list[dict]:
 
 
 def _named(text: str) -> bool:
-    return _printable(text) == text
-
-
-def _printable(text: str) -> str:
-    """A name whose bytes are not UTF-8 with these bytes as escapes: it can be written to ledgers and shards."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return printable(text) == text
 
 
 def _refuse_name() -> Clip:

@@ -29,6 +29,8 @@ CORPUS = {
     "size": int,
 }
 """The types of what corpus.json may hold."""
+CORPUS_BYTES = 64 << 20
+"""Bytes that a corpus.json may have; ours have some 120 a shard."""
 
 
 def sample_facts(text: bytes, required: tuple[str, ...] = tuple(SAMPLE)) -> dict:
@@ -70,8 +72,9 @@ def corpus_facts(text: str) -> dict:
     for name in CORPUS.keys() & corpus.keys():
         if not isinstance(corpus[name], CORPUS[name]) or isinstance(corpus[name], bool):
             raise ValueError(f"{name} is {str(corpus[name])[:40]!r}")
-    if not all(isinstance(split, dict) for split in corpus.get("splits", {}).values()):
-        raise ValueError("splits are not described")
+    for name, split in corpus.get("splits", {}).items():
+        if not isinstance(split, dict) or not _finite(split.get("clips")) or not _finite(split.get("hours", 0)):
+            raise ValueError(f"split {name} is not described by clips and hours")
     if not all(isinstance(speaker, str) for speaker in corpus.get("speakers", [])):
         raise ValueError("a speaker is no text")
     if not all(_positive(rate) for rate in corpus.get("fps", [])):

@@ -4,6 +4,7 @@ What is random about a clip depends on (seed, epoch, sample) alone, so that rank
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from slts.data.augmentation import Augmentation, augment
 from slts.data.batch import Batch, collate
 from slts.data.decoding import check_picture, decode_picture, decode_sound, to_rgb
 from slts.data.facts import LEARNED_FROM, sample_facts
+from slts.data.handover import AHEAD, Piped, narrow
 from slts.data.location import Address
 from slts.data.order import EndlessSampler, SampleOrder
 from slts.data.shard_source import FetchAhead, Remote, is_sound, shard_source
@@ -94,6 +96,12 @@ class ShardDataset(Dataset):
         return len(self.order)
 
     @property
+    def clip_bytes(self) -> float:
+        """Of a clip of ``chunk_seconds`` at the corpus's highest frame rate."""
+        seconds, fps = self.augmentation.chunk_seconds or 0.0, max(self.source.corpus.get("fps") or [30])
+        return seconds * (fps * self.image_size**2 * self.channels + 4 * SAMPLE_RATE)
+
+    @property
     def keys(self) -> list[str]:
         """Of all samples; every shard is fetched for them."""
         return [key for shard in range(len(self.shards)) for key in self._index(shard).keys]
@@ -101,7 +109,13 @@ class ShardDataset(Dataset):
     def __getitem__(self, item: tuple[int, int]) -> dict:
         epoch, sample = item
         shard = int(np.searchsorted(self.order.starts, sample, side="right")) - 1
-        key, members = self._read(shard, sample - int(self.order.starts[shard]))
+        try:
+            key, members = self._read(shard, sample - int(self.order.starts[shard]))
+        except OSError as error:
+            raise UserError(
+                f"{self.shards[shard]} of {self.source} can no longer be read ({error.strerror}); put it back, or free"
+                " what is missing, and give the same command again"
+            ) from None
         change = self.augmentation
         rng = np.random.default_rng([self.seed, epoch, sample]) if change.chunk_seconds else None
         try:
@@ -221,7 +235,7 @@ class TrainingBatches:
                 batch = next(batches)
                 if isinstance(batch, UserError):
                     raise batch
-                yield batch
+                yield batch.batch() if isinstance(batch, Piped) else batch
                 position += self.batch_size
         finally:
             if ahead:
@@ -237,16 +251,34 @@ def training_loader(
         UserError: the ranks cannot share a batch; on iteration, what ShardDataset raises.
     """
     sampler = EndlessSampler(dataset.order, batch_size, position, rank, ranks)
+    reason = narrow(dataset.clip_bytes * batch_size / ranks, workers) if workers else None
+    if reason and rank == 0:
+        print(f"{reason}: batches go through pipes, which is slower; workers=0 needs neither", flush=True)
     loader = DataLoader(
         dataset,
         batch_sampler=sampler,
         num_workers=workers,
-        collate_fn=_collate_or_error,
-        pin_memory=torch.cuda.is_available(),
+        collate_fn=_collate_to_pipe if reason else _collate_or_error,
+        pin_memory=torch.cuda.is_available() and not reason,
+        prefetch_factor=AHEAD if workers else None,
         worker_init_fn=_one_thread,
         generator=torch.Generator(),  # its own, so that starting to iterate draws nothing from the training's
     )
     return TrainingBatches(dataset, batch_size, position, loader)
+
+
+@contextmanager
+def deaths_named() -> Iterator[None]:
+    """Context of a training, whatever part of which learns by a signal that a loader process died. Raises UserError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise UserError(
+            f"a loader process died ({str(error).splitlines()[0].rstrip('. ')}), perhaps for want of memory; fewer"
+            " workers= or less cache_gb= need less; the same command continues from the last checkpoint"
+        ) from None
 
 
 def evaluation_loader(
@@ -261,6 +293,10 @@ def evaluation_loader(
 
 def _collate_or_error(samples: list[dict] | UserError) -> Batch | UserError:
     return samples if isinstance(samples, UserError) else collate(samples)
+
+
+def _collate_to_pipe(samples: list[dict] | UserError) -> Piped | UserError:
+    return samples if isinstance(samples, UserError) else Piped.of(collate(samples))
 
 
 def _collate_or_raise(samples: list[dict] | UserError) -> Batch:

@@ -4,23 +4,12 @@ A command in ``data=`` is run and an address is asked. So both are an ``Address`
 config and of nothing else; text out of a run's files can only become a folder.
 """
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from slts.config import Typed
 from slts.errors import UserError
-
-HIDDEN = "***"
-SECRETS = (
-    (re.compile(r"://[^/?#\s'\"]*(?::(?!\d*/)[^\s'\"]*)?@"), f"://{HIDDEN}@"),  # also of passwords with a bare /
-    (re.compile(r"(?<=[?&#])(?!\*|\{name\})(?>([^=&#\s'\"]+=)?)(?!\{name\})[^&#\s'\"]+"), rf"\1{HIDDEN}"),
-    (re.compile(r"(?i)(authorization:\s*)[^'\"]+"), rf"\1{HIDDEN}"),
-    (re.compile(r"(?i)([\w-]*(?:token|secret|password|key)(?:=|:\s*))[^\s'\"&]+"), rf"\1{HIDDEN}"),
-    (re.compile(r"(?<!\S)(-u|--user|--[\w-]*(?:token|secret|password|key))[ =](?:'[^']*'|\"[^\"]*\"|\S+)"),
-     rf"\1 {HIDDEN}"),
-)  # fmt: skip
-"""What of an address or a command lets others in: users and passwords, queries, headers and options of that name."""
+from slts.secrecy import is_remote, without_secrets
 
 
 @dataclass(frozen=True, init=False)
@@ -40,25 +29,14 @@ class Address:
 
 def typed_data(config: Typed) -> Path | Address:
     """Where ``data=`` of a command points to."""
-    return Address(config) if _is_remote(config.data) else Path(config.data)
+    return Address(config) if is_remote(config.data) else Path(config.data)
 
 
 def recorded_data(data: str | Path, where: str) -> Path:
     """The folder that a file of a run names. Raises UserError, which begins with ``where``, for anything else."""
-    if _is_remote(data):
+    if is_remote(data):
         raise UserError(
             f"{where}: its data is an address or a command, and these are taken from no file; give data=FOLDER, a copy"
             " of the same shards"
         )
     return Path(data)
-
-
-def without_secrets(text: str) -> str:
-    """Text of an address, a command or a message with ``***`` for what lets others in; {name} stays."""
-    for pattern, shown in SECRETS if _is_remote(text) else ():
-        text = pattern.sub(shown, text)
-    return text
-
-
-def _is_remote(data: str | Path) -> bool:
-    return isinstance(data, str) and ("pipe:" in data or "://" in data)

@@ -28,10 +28,11 @@ from pathlib import Path
 from webdataset.gopen import Pipe, gopen, gopen_schemes
 
 from slts.config import Typed
-from slts.data.location import Address, typed_data, without_secrets
+from slts.data.location import Address, typed_data
 from slts.data.order import SampleOrder
 from slts.data.shards import read_corpus_json
 from slts.errors import UserError
+from slts.secrecy import without_secrets
 from slts.whole_files import sha256
 
 TRIES, PAUSE = 3, 1.0
@@ -77,6 +78,9 @@ class Folder:
     def __init__(self, folder: Path):
         self.folder, self.corpus = folder, _checked(read_corpus_json(folder), folder)
 
+    def __str__(self) -> str:
+        return str(self.folder)
+
     def path(self, name: str) -> Path:
         return self.folder / name
 
@@ -110,6 +114,9 @@ class Remote:
             self._fetch("corpus.json", facts / "corpus.json", None)
             self.corpus = _checked(read_corpus_json(facts), address)
         self.digests = {shard["file"]: shard["sha256"] for shard in self.corpus["shards"]}
+
+    def __str__(self) -> str:
+        return str(self.address)
 
     def path(self, name: str) -> Path:
         """The local copy of a shard, fetched if it is not there or damaged. Raises UserError when it cannot be had."""
@@ -257,6 +264,7 @@ class FetchAhead:
 def _checked(corpus: dict, data: object) -> dict:
     for shard in corpus["shards"]:
         digest, clips = shard.get("sha256"), shard.get("clips")
-        if not (isinstance(digest, str) and re.fullmatch(r"[0-9a-f]{64}", digest) and isinstance(clips, int) and clips):
+        counted = isinstance(clips, int) and not isinstance(clips, bool) and clips > 0
+        if not (isinstance(digest, str) and re.fullmatch(r"[0-9a-f]{64}", digest) and counted):
             raise UserError(f"data={data}: corpus.json has no SHA-256 or clip count of {shard['file']}")
     return corpus

@@ -23,8 +23,9 @@ from pathlib import Path
 
 from webdataset import TarWriter
 
-from slts.data.facts import corpus_facts
+from slts.data.facts import CORPUS_BYTES, corpus_facts
 from slts.errors import UserError
+from slts.folders import read_plain
 
 MEMBERS = ("mp4", "flac", "json")
 LARGEST = 256 << 20
@@ -67,8 +68,8 @@ class _Headers(io.FileIO):
 
 
 def index_shard(path: Path) -> list[dict]:
-    """Where the samples of a shard lie, in file order: [{key, members: {mp4 | flac | json | NAME.flac: (offset, size)}}],
-    in bytes.
+    """Where the samples of a shard lie, in file order: [{key, members: {mp4 | flac | json | NAME.flac: place}}], a place
+    being (offset, size) in bytes.
 
     Only headers are read. Raises UserError for what is not ours by the rule at the head of this module.
     """
@@ -94,7 +95,9 @@ def index_shard(path: Path) -> list[dict]:
                 end = member.offset_data + -(-member.size // 512) * 512
     except FileNotFoundError:
         raise UserError(f"{path}: no such shard; prepare the corpus again") from None
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (tarfile.TarError, EOFError, ValueError) as error:
         raise UserError(f"{path}: not a whole tar file ({error}); prepare the corpus again") from None
     if not faults and path.stat().st_size < end + 1024:  # without the two empty blocks samples may be missing
         raise UserError(f"{path}: the tar file is truncated; prepare the corpus again")
@@ -111,7 +114,7 @@ def read_corpus_json(folder: Path) -> dict:
     """corpus.json of a prepared corpus. Raises UserError when it is missing or not one of ours."""
     path = Path(folder) / "corpus.json"
     try:
-        corpus = corpus_facts(path.read_text())
+        corpus = corpus_facts(read_plain(path, CORPUS_BYTES))
         files = [shard["file"] for shard in corpus["shards"]]
         known = {"name", "hash", "splits", "speakers", "mel"} <= corpus.keys()
     except (FileNotFoundError, NotADirectoryError):

@@ -35,8 +35,8 @@ def repair_corpus(data: Path, offsets: dict[str, float], method: str, out: Path)
         The new corpus.json. Its ``repaired`` holds the method and the hash of the corpus it came from.
 
     Raises:
-        UserError: ``out`` is ``data`` or holds something else, ``data`` holds further sounds, or nothing in ``data`` has
-            an offset.
+        UserError: ``out`` is ``data`` or holds something else, ``data`` holds further sounds, or nothing in it has an
+            offset.
     """
     corpus = read_corpus_json(data)
     if out.resolve() == data.resolve():

@@ -1,9 +1,11 @@
 """What tables call a corpus: the paper's name only where it is the paper's corpus."""
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+
+from slts.data.facts import CORPUS_BYTES, corpus_facts
+from slts.folders import read_plain
 
 LIP2WAV = ("chem", "chess", "dl", "hs", "eh")
 GRID_4S = {"s1", "s2", "s4", "s29"}
@@ -28,7 +30,7 @@ def read_corpora(folders: list[Path]) -> dict[str, Corpus]:
     found = {}
     for folder in folders:
         try:
-            facts = json.loads((folder / "corpus.json").read_text())
+            facts = corpus_facts(read_plain(folder / "corpus.json", CORPUS_BYTES))
             found.setdefault(facts["hash"], Corpus(label(facts), family(facts), facts))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 from matplotlib.figure import Figure
+from omegaconf import OmegaConf
 
 from slts import __version__
 from slts.errors import UserError
@@ -22,6 +22,7 @@ from slts.reporting.figures import Picture
 from slts.reporting.results import find_corpora, load_results
 from slts.reporting.table import MISSING
 from slts.spreadsheet import text
+from slts.training.run_config import read_run_config
 from slts.training.run_directory import HARMLESS
 from slts.whole_files import write_whole
 
@@ -159,8 +160,8 @@ def _spread(values: list[float], name: str) -> str:
 def _config(run: Path) -> dict:
     """The flat config of a run; empty where it cannot be read."""
     try:
-        return _flat(yaml.safe_load((run / "config.yaml").read_text()))
-    except (OSError, ValueError, yaml.YAMLError, AttributeError):
+        return _flat(OmegaConf.to_container(read_run_config(run / "config.yaml")))
+    except (OSError, UserError):
         return {}
 
 

@@ -1,6 +1,5 @@
 """Result rows of run directories, with what is wrong with them said in a column and not hidden."""
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Iterator
@@ -8,16 +7,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
-import yaml
+from omegaconf import DictConfig
 
 from slts import __version__
+from slts.data.facts import CORPUS_BYTES, corpus_facts
 from slts.errors import UserError
+from slts.folders import read_plain
 from slts.json_lines import rows_of
 from slts.metrics.columns import SCORES, columns
 from slts.metrics.summary import summarise
 from slts.reporting.corpora import Corpus, read_corpora
 from slts.reporting.published import PAPER
 from slts.spreadsheet import text
+from slts.training.run_config import read_run_config
 
 NUMBERS = (*columns("speech"), *columns("words"), *columns("offsets"), *columns("pictures"), "clips", "failed", "step")
 """What is a number in a row."""
@@ -102,17 +104,17 @@ def _rows(folder: Path, runs: Path, corpora: dict[str, Corpus]) -> Iterator[dict
 def _trained(folder: Path) -> tuple[dict, list[str]]:
     """Task, variant and model by config.yaml, and what is wrong with it."""
     try:
-        config = yaml.safe_load((folder / "config.yaml").read_text())
+        config = read_run_config(folder / "config.yaml")
         model = f"{config['model']['name']} model, {config['vocoder']['name']}"
         return {"task": config["task"]["name"], "variant": _variant(config), "model": model}, []
     except OSError:
         problem = "no config.yaml"
-    except (yaml.YAMLError, KeyError, TypeError, ValueError):
+    except (UserError, KeyError):
         problem = "config.yaml of another version"
     return {"task": None, "variant": None, "model": None}, [problem]
 
 
-def _variant(config: dict) -> str:
+def _variant(config: DictConfig) -> str:
     """Discriminators may be given by their key, as in a study: then they are told apart as the variant's are."""
     variant = config["variant"]
     if not config["task"].get("discriminators") or variant == "with_discriminators":
@@ -122,8 +124,8 @@ def _variant(config: dict) -> str:
 
 def _hash(folder: Path) -> str | None:
     try:
-        return json.loads((folder / "corpus.json").read_text())["hash"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return corpus_facts(read_plain(folder / "corpus.json", CORPUS_BYTES)).get("hash")
+    except (OSError, ValueError):
         return None
 
 

@@ -5,11 +5,11 @@ step is 1 if not said), ``{choices: [...]}`` any plain values.
 """
 
 import itertools
-import re
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import Trial
 
+from slts.config import quoted
 from slts.errors import UserError
 
 FORMS = "{log: [low, high]}, {uniform: [low, high]}, {integer: [low, high], step: n} or {choices: [...]}"
@@ -101,8 +101,6 @@ def override(key: str, value: Value) -> str:
         case bool():
             return f"{key}={str(value).lower()}"
         case str():
-            # Within quotes Hydra takes a backslash for an escape only where a quote follows.
-            escaped = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + '\\"' * bool(found[2]), value)
-            return f'{key}="{escaped}"'
+            return f"{key}={quoted(value)}"
         case _:
             return f"{key}={value!r}"

@@ -4,14 +4,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError
 
 from slts.data.loader import Augmentation, ShardDataset
 from slts.errors import UserError
-from slts.systems import build_task, need
-from slts.training.checkpoint import find_checkpoint, load_state, load_weights
+from slts.systems import build_task, check_task, need
+from slts.training.checkpoint import check_weights, find_checkpoint, load_weights
 from slts.training.run_directory import RunDirectory
+from slts.training.state import load_state
+
+PICTURE = ("model.image_size", "model.channels", "augment.crop")
+"""What of a config shapes the pictures that a run sees."""
 
 
 @dataclass
@@ -40,13 +44,20 @@ def load_run(path: str | Path, checkpoint: str = "best") -> TrainedRun:
     if weights is None:
         raise UserError(f"run={path} has no checkpoint yet; let slts train reach its first validation")
     corpus = directory.corpus()
+    missing = next((key for key in PICTURE if OmegaConf.select(config, key) is None), None)
     try:
-        task = build_task(config, corpus)
+        if missing is None:
+            check_task(config)
+            with torch.device("meta"):  # whatever size config.yaml claims, memory is taken once the weights have it
+                check_weights(weights, build_task(config, corpus))
+            task = build_task(config, corpus)
     except ConfigAttributeError as error:
+        missing = error.full_key
+    if missing is not None:
         raise UserError(
-            f"run={path}: its config.yaml has no {error.full_key}, so another version of slts made it; use that"
-            " version, or train it again"
-        ) from None
+            f"run={path}: its config.yaml has no {missing}, so another version of slts made it; use that version, or"
+            " train it again"
+        )
     load_weights(weights, task)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return TrainedRun(directory, config, corpus, task.to(device).eval(), load_state(weights).step, device)

@@ -9,28 +9,19 @@ import json
 import os
 import re
 import shutil
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from slts.errors import UserError
+from slts.training.state import TrainingState, read_state
 from slts.whole_files import sha256
 
-
-@dataclass
-class TrainingState:
-    """Where training stands."""
-
-    step: int = 0
-    samples: int = 0
-    """Samples taken from the endless stream of the loader, over all ranks."""
-    best_score: float | int | None = None
-    best_step: int | None = None
-    tracking_id: str | None = None
+ANOTHER = "take another checkpoint of the run, or train it again"
 
 
 def save_checkpoint(
@@ -52,7 +43,7 @@ def save_checkpoint(
     final = folder / f"step-{state.step:08d}"
     last = folder.parent / "last"
     for leftover in folder.glob(".*.tmp"):
-        shutil.rmtree(leftover)
+        leftover.unlink() if leftover.is_symlink() else shutil.rmtree(leftover)
     if last.resolve() != final.resolve() or not final.is_dir():
         temporary = folder / f".{final.name}.tmp"
         try:
@@ -140,14 +131,14 @@ def last_checkpoint(run: Path) -> Path | None:
 def _damage(checkpoint: Path) -> str | None:
     """What is wrong with a checkpoint's files by its state.json; every byte is read."""
     try:
-        sizes = _read_state(checkpoint)["files"]
+        sizes = read_state(checkpoint)["files"]
     except UserError:
         return "state.json is not of slts train" if (checkpoint / "state.json").exists() else "state.json is missing"
     return next((damage for name in sizes if (damage := _file_damage(checkpoint / name))), None)
 
 
 def _file_damage(file: Path) -> str | None:
-    state = _read_state(file.parent) if (file.parent / "state.json").exists() else {"files": {}, "sha256": {}}
+    state = read_state(file.parent) if (file.parent / "state.json").exists() else {"files": {}, "sha256": {}}
     try:
         if (found := file.stat().st_size) != (size := state["files"].get(file.name, found)):
             return f"{file.name} has {found} of {size} bytes"
@@ -160,33 +151,6 @@ def _file_damage(file: Path) -> str | None:
     return None
 
 
-def load_state(checkpoint: Path) -> TrainingState:
-    """Raises UserError for a state.json that is not of slts train."""
-    read = _read_state(checkpoint)
-    return TrainingState(**{field.name: read[field.name] for field in fields(TrainingState) if field.name in read})
-
-
-def _read_state(checkpoint: Path) -> dict:
-    """state.json, every value of its type; names of files lead nowhere else."""
-    file = checkpoint / "state.json"
-    try:
-        state = {"sha256": {}, **json.loads(file.read_text())}
-        for field in fields(TrainingState):
-            value = state.get(field.name, field.default)
-            if isinstance(value, bool) or not isinstance(value, field.type):
-                raise ValueError(f"{field.name} is {value!r}")
-            if isinstance(value, int) and value < 0 and field.name != "best_score":
-                raise ValueError(f"{field.name} is {value}")
-        for key, kind in (("files", int), ("sha256", str)):
-            for name, value in state[key].items():
-                if not re.fullmatch(r"[\w-]+\.safetensors", name) or not isinstance(value, kind):
-                    raise ValueError(f"{key} has {name!r}: {value!r}")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
-        raise UserError(f"{file} is not of slts train ({reason}); take another checkpoint, or train again") from None
-    return state
-
-
 def load_weights(checkpoint: Path, model: torch.nn.Module) -> None:
     """Raises UserError for a damaged file or weights of another architecture."""
     try:
@@ -197,6 +161,26 @@ def load_weights(checkpoint: Path, model: torch.nn.Module) -> None:
             f"{checkpoint} holds weights of another model: {first}; choose another name= or the version of slts that "
             "trained it"
         ) from None
+
+
+def check_weights(checkpoint: Path, model: torch.nn.Module) -> None:
+    """Refuses weights of other names or shapes than the model's by the file's header; the model may be on torch's meta
+    device, where it needs no memory. Raises UserError."""
+    file = checkpoint / "model.safetensors"
+    try:
+        with safe_open(file, "pt") as weights:
+            names = weights.keys()
+            found = {name: list(weights.get_slice(name).get_shape()) for name in names}
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{file} cannot be read ({_file_damage(file) or error}); {ANOTHER}") from None
+    own = {name: list(value.shape) for name, value in model.state_dict().items()}
+    if differing := [name for name in sorted({*own, *found}) if own.get(name) != found.get(name)]:
+        first = differing[0]
+        raise UserError(
+            f"{checkpoint} holds weights of another model: {first} is {found.get(first, 'not in it')}, and by the run's"
+            f" config.yaml {own.get(first, 'there is none')}; restore config.yaml, or use the version of slts that"
+            " trained it"
+        )
 
 
 def warm_start(run: Path, model: torch.nn.Module) -> list[str]:
@@ -257,10 +241,10 @@ def _load(file: Path) -> dict[str, Tensor]:
     except (OSError, SafetensorError) as error:
         damage = str(error)
     if damage:
-        raise UserError(f"{file} cannot be read ({damage}); take another checkpoint of the run, or train it again")
+        raise UserError(f"{file} cannot be read ({damage}); {ANOTHER}")
     for name, value in tensors.items():
         if not value.isfinite().all():
-            raise UserError(f"{file}: {name} is not finite; take another checkpoint of the run, or train it again")
+            raise UserError(f"{file}: {name} is not finite; {ANOTHER}")
     return tensors
 
 
@@ -279,7 +263,11 @@ def _link(link: Path, target: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Takes the name away first: a folder that is called a checkpoint is whole even if the removal is cut short."""
+    """Takes the name away first: a folder that is called a checkpoint is whole even if the removal is cut short. Of a
+    link only the link goes."""
+    if folder.is_symlink():
+        folder.unlink()
+        return
     going = folder.with_name(f".{folder.name}.old.tmp")
     os.rename(folder, going)
     shutil.rmtree(going)

@@ -6,9 +6,10 @@ from omegaconf import DictConfig
 from torch import nn
 
 from slts.training import zero
-from slts.training.checkpoint import last_checkpoint, load_state, load_weights
+from slts.training.checkpoint import last_checkpoint, load_weights
 from slts.training.processes import uses_bf16
 from slts.training.run_directory import RunDirectory
+from slts.training.state import load_state
 
 
 def report(

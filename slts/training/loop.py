@@ -13,11 +13,9 @@ from omegaconf import DictConfig
 
 from slts.errors import UserError
 from slts.training.checkpoint import (
-    TrainingState,
     last_checkpoint,
     link_best,
     load_optimizer,
-    load_state,
     load_weights,
     save_checkpoint,
 )
@@ -34,6 +32,7 @@ from slts.training.progress import Progress
 from slts.training.rng import restore_rng, rng_aside, rng_state
 from slts.training.run_directory import RunDirectory
 from slts.training.schedule import learning_rate
+from slts.training.state import TrainingState, load_state
 from slts.training.tracking import Media, Tracking
 
 

@@ -11,14 +11,13 @@ import os
 import socket
 from pathlib import Path
 
-import yaml
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
-from slts.data.facts import corpus_facts
-from slts.data.location import without_secrets
+from slts.data.facts import CORPUS_BYTES, corpus_facts
 from slts.errors import UserError
+from slts.folders import read_plain
+from slts.secrecy import without_secrets
+from slts.training.run_config import read_run_config
 from slts.whole_files import is_unfinished, write_whole
 
 HARMLESS = (
@@ -27,8 +26,6 @@ HARMLESS = (
 )  # fmt: skip
 """Keys that may differ when a run is continued: none changes what is learned."""
 LOCK = ".lock"
-LARGEST_CONFIG = 100_000
-"""Characters of a config.yaml; ours have some 3000."""
 
 
 def published(config: DictConfig) -> DictConfig:
@@ -117,20 +114,15 @@ class RunDirectory:
         """The resolved config of the run. Raises UserError when there is no run here, or its config.yaml is none."""
         file = self.path / "config.yaml"
         try:
-            return _found_data(_read_config(file.read_text()))
+            return _found_data(read_run_config(file))
         except (FileNotFoundError, NotADirectoryError):
             raise UserError(f"run={self.path} holds no config.yaml; give the folder of a run of slts train") from None
-        except (OSError, ValueError, YAMLError, OmegaConfBaseException, RecursionError) as error:
-            reason = " ".join((getattr(error, "strerror", None) or str(error)).split())[:200]
-            raise UserError(
-                f"{file} is no config.yaml of slts train ({reason}); restore it, or train under another name="
-            ) from None
 
     def corpus(self) -> dict:
         """corpus.json as it was at training. Raises UserError when it is missing or none."""
         file = self.path / "corpus.json"
         try:
-            return corpus_facts(file.read_text())
+            return corpus_facts(read_plain(file, CORPUS_BYTES))
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise UserError(
@@ -148,20 +140,6 @@ def _found_data(config: DictConfig) -> DictConfig:
     typed, place = config.get("data"), config.get("data_from")
     if isinstance(typed, str) and isinstance(place, str) and (folder := Path(place, typed)).is_dir():
         config.data = str(folder)
-    return config
-
-
-def _read_config(text: str) -> DictConfig:
-    """Raises ValueError for what slts train never writes: aliases, which a few lines multiply to any size, or something
-    else than groups and keys."""
-    if len(text) > LARGEST_CONFIG:
-        raise ValueError(f"{len(text)} characters")
-    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-        raise ValueError("it has YAML aliases")
-    config = OmegaConf.create(text)
-    for group in ("task", "model", "vocoder"):
-        if not isinstance(config, DictConfig) or not isinstance(OmegaConf.select(config, f"{group}.name"), str):
-            raise ValueError(f"no {group}.name in it")
     return config
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 
-from slts.training.checkpoint import TrainingState, save_checkpoint
+from slts.training.checkpoint import save_checkpoint
 from slts.training.rng import rng_state
+from slts.training.state import TrainingState
 
 PARAMETERS, TENSORS = 25_000_000, 500
 

@@ -54,7 +54,7 @@ def test_what_is_wrong_with_a_run_is_said(tmp_path):
     (tmp_path / "begun" / "config.yaml").write_text("task: {name: [")
     write_run(tmp_path / "offsets", CORPUS, [])
     (tmp_path / "offsets" / "config.yaml").write_text(
-        "{task: {name: syncnet}, variant: paper, model: {name: s}, vocoder: {name: none}}"
+        "{task: {name: syncnet}, variant: paper, model: {name: syncnet}, vocoder: {name: univnet}}"
     )
     write_run(tmp_path / "stray", None, [result(CORPUS | {"hash": "feed"}, variant="dsm_only")])
     (tmp_path / "stray" / "config.yaml").unlink()

@@ -16,10 +16,8 @@ from slts.config import compose
 from slts.errors import UserError
 from slts.training import checkpoint
 from slts.training.checkpoint import (
-    TrainingState,
     last_checkpoint,
     load_optimizer,
-    load_state,
     load_weights,
     save_checkpoint,
     warm_start,
@@ -28,6 +26,7 @@ from slts.training.data_parallel import DataParallel
 from slts.training.optimizer import build_optimizer
 from slts.training.rng import restore_rng, rng_aside, rng_state
 from slts.training.schedule import learning_rate
+from slts.training.state import TrainingState, load_state
 
 
 def trained(steps: int = 3) -> tuple[torch.nn.Module, DataParallel]:

@@ -7,10 +7,11 @@ from safetensors.torch import load_file
 from torch import nn
 
 from slts.config import compose
-from slts.training.checkpoint import TrainingState, load_optimizer, save_checkpoint
+from slts.training.checkpoint import load_optimizer, save_checkpoint
 from slts.training.data_parallel import DataParallel
 from slts.training.optimizer import build_optimizer
 from slts.training.schedule import learning_rate
+from slts.training.state import TrainingState
 
 
 class Toy(nn.Module):

@@ -14,6 +14,7 @@ from scipy.ndimage import median_filter
 
 from slts.data.clip import Reject
 from slts.errors import FULL
+from slts.folders import printable
 
 av.logging.set_level(None)
 
@@ -68,6 +69,8 @@ def refuse_special(path: Path) -> None:
 def _open(source: Path | bytes) -> io.IOBase:
     if isinstance(source, bytes):
         return io.BytesIO(source)
+    if printable(str(source)) != str(source):
+        raise Reject("bad_name", "the name is not UTF-8; rename the file or its folder")
     refuse_special(source)
     return open(source, "rb")
 
