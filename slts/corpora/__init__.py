@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slts.data.clip import Clip
+from slts.data.media import Streams
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Utterance:
     With ``video``, it takes the keyword ``span`` of slts.data.media.read_clip."""
     video: Path | None = None
     """The file whose duration bounds the utterance, where it may be cut into chunks; None where it cannot."""
+    streams: Streams = Streams()
+    """Which streams of ``video`` are read."""
 
 
 def load_corpus(name: str, config) -> list[Utterance]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from slts.corpora import Utterance
 from slts.corpora.splits import SPLITS, seeded_split
 from slts.data.clip import Clip, Reject
-from slts.data.media import VIDEO_SUFFIXES, read_clip
+from slts.data.media import VIDEO_SUFFIXES, Streams, read_clip
 from slts.errors import UserError
 from slts.folders import files_below
 
@@ -26,7 +26,7 @@ def utterances(config) -> list[Utterance]:
     """The videos below the root, ordered by split and path.
 
     Args:
-        config: ``root``, ``seed``, ``fps`` (None keeps each video's own).
+        config: ``root``, ``seed``, ``fps`` (None keeps each video's own), ``video_stream`` and ``audio_stream``.
 
     Raises:
         UserError: no such root, no videos, or a bad metadata.csv.
@@ -48,6 +48,8 @@ def utterances(config) -> list[Utterance]:
         for file, split in seeded_split(files, speaker, config.seed).items()
     }
     keys = _keys([row["file"] for row in rows])
+    streams = Streams(config.video_stream, config.audio_stream)
+    read = partial(read_clip, fps=config.fps, streams=streams)
     found = [
         Utterance(
             key=keys[row["file"]],
@@ -55,8 +57,9 @@ def utterances(config) -> list[Utterance]:
             speaker=row["speaker"],
             text=row["text"] or None,
             source=_printable(row["file"]),
-            load=partial(read_clip, root / row["file"], fps=config.fps) if _named(row["file"]) else _refuse_name,
+            load=partial(read, root / row["file"]) if _named(row["file"]) else _refuse_name,
             video=root / row["file"] if _named(row["file"]) else None,
+            streams=streams,
         )
         for row in rows
     ]

@@ -9,7 +9,8 @@ from av.video.plane import VideoPlane
 
 from slts.audio import SAMPLE_RATE
 from slts.data.clip import Reject
-from slts.data.media.container import open_media, video_stream
+from slts.data.media.container import open_media
+from slts.data.media.streams import video_stream
 
 TIMES = 1e-3
 """Seconds by which a clip's length may differ from frames / fps."""

@@ -9,8 +9,9 @@ from pathlib import Path
 import av
 
 from slts.data.clip import Reject
-from slts.data.media.container import audio_stream, container_start, open_media, video_stream
+from slts.data.media.container import container_start, open_media
 from slts.data.media.muxing import restamp
+from slts.data.media.streams import AS_PLAYERS, Streams, audio_stream, video_stream
 from slts.data.shards import sha256, write_whole
 from slts.errors import UserError
 
@@ -32,7 +33,9 @@ def repaired_before(video: Path) -> dict | None:
         return None
 
 
-def repair_video(video: Path, offset_ms: float, method: str, out: Path) -> bool:
+def repair_video(
+    video: Path, offset_ms: float, method: str, out: Path, streams: Streams = AS_PLAYERS
+) -> bool:
     """Write ``out``: the packets of ``video``, those of its sound later by ``offset_ms``, and the sidecar.
 
     Args:
@@ -40,12 +43,13 @@ def repair_video(video: Path, offset_ms: float, method: str, out: Path) -> bool:
         offset_ms: positive where the video lags the audio.
         method: what found the offset, for the sidecar.
         out: file to write; its suffix names the container. Whole or not there.
+        streams: which streams of ``video`` are taken.
 
     Returns:
         Whether anything was written: not if ``video`` is a repaired file, or ``out`` is its repair already.
 
     Raises:
-        Reject: unreadable, no_video or no_audio; unreadable also where the container of ``out`` cannot hold a stream.
+        Reject: unreadable, no_video, no_audio or no_stream; unreadable also where the container of ``out`` cannot hold a stream.
         UserError: ``out`` is the source or another file, or its suffix is not among TIMED.
     """
     if out.exists() and out.samefile(video):
@@ -63,7 +67,7 @@ def repair_video(video: Path, offset_ms: float, method: str, out: Path) -> bool:
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(f".{out.stem}.{os.getpid()}.tmp{out.suffix}")
     try:
-        pictures = shift_sound(video, offset_ms, temporary)
+        pictures = shift_sound(video, offset_ms, temporary, streams)
         record = {
             "source": video.name,
             "source_sha256": source,
@@ -79,13 +83,13 @@ def repair_video(video: Path, offset_ms: float, method: str, out: Path) -> bool:
     return True
 
 
-def shift_sound(video: Path, offset_ms: float, out: Path) -> str:
+def shift_sound(video: Path, offset_ms: float, out: Path, streams: Streams = AS_PLAYERS) -> str:
     """Copy the packets of picture and sound, the sound's times later by ``offset_ms``. Returns the picture's SHA-256.
 
     Picture and sound keep their presentation times otherwise, less a common constant that makes the first 0. Sound
     that would be heard before the first picture is left out: nothing needs a negative time.
     """
-    with open_media(video) as source:
+    with open_media(video, streams=streams) as source:
         picture, sound = video_stream(source), audio_stream(source)
         packets = {picture.index: [], sound.index: []}
         for packet in source.demux(picture, sound):
