@@ -28,6 +28,11 @@ def files_below(root: Path) -> list[Path]:
     return sorted(files)
 
 
+def printable(name: str) -> str:
+    """A name whose bytes are not UTF-8 with these bytes as escapes: it can be printed, and written to ledgers."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def _identity(folder: Path) -> tuple[int, int]:
     facts = folder.stat()
     return facts.st_dev, facts.st_ino

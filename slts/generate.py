@@ -12,14 +12,15 @@ def main(config) -> int:
 
     from slts.audio import SAMPLE_RATE
     from slts.data.clip import Reject
-    from slts.data.media import mux
+    from slts.data.media import Streams, mux
     from slts.errors import UserError
     from slts.evaluation.runs import load_speaking_run
     from slts.evaluation.videos import find_videos, speak, speaker_index
 
-    videos = find_videos(Path(config.input))
+    videos = find_videos(Path(config.input), print)
     run = load_speaking_run(config.run, config.checkpoint)
     speaker = speaker_index(run, config.speaker)
+    streams = Streams(video=config.video_stream)
     out = Path(config.out)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -28,9 +29,9 @@ def main(config) -> int:
     failed = 0
     for video in track(videos, "generating", disable=len(videos) == 1):
         try:
-            audio = speak(run, video, speaker, config.faces)
+            audio = speak(run, video, speaker, config.faces, streams)
             soundfile.write(out / f"{video.stem}.wav", audio, SAMPLE_RATE)
-            mux(video, audio, out / f"{video.stem}.mp4")
+            mux(video, audio, out / f"{video.stem}.mp4", streams)
         except Reject as reject:
             failed += 1
             print(f"{video}: {reject}")

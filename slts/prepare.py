@@ -22,6 +22,7 @@ def main(config) -> int:
 
 def _make(config) -> int:
     from slts.data.contact_sheet import write_contact_sheet
+    from slts.data.media.folder import unread_note
     from slts.data.preparation import prepare_corpus
 
     out = Path(config.out)
@@ -29,6 +30,13 @@ def _make(config) -> int:
     for split, facts in corpus["splits"].items():
         print(f"{split:>6}: {facts['clips']} clips, {facts['hours']:.2f} h, {facts['speakers']} speakers")
     print(f"rejected: {sum(corpus['rejected'].values())} {corpus['rejected'] or ''} ({out}/rejected.jsonl)")
+    if note := unread_note(corpus["unread"]):
+        print(note)
+    for kind, clips in corpus["several_streams"].items():
+        key = f"{kind}_stream"
+        if config.get(key) is None:
+            hint = f"; {key}= takes another" if key in config else ""
+            print(f"{clips} clips are of files with several {kind} streams, of which the default one is read{hint}")
     print(f"look at {write_contact_sheet(corpus, out)}; {corpus['seconds']} s")
     return 0
 

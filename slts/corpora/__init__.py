@@ -1,6 +1,7 @@
 """Corpus readers: an official layout on disk (or a generator) becomes a list of utterances.
 
 A corpus is one module here with a function ``utterances(config) -> list[Utterance]`` and one file in ``conf/corpus``.
+A reader that takes what it finds has ``unread(config) -> list[Path]`` too: the files that it did not take.
 """
 
 import importlib
@@ -40,3 +41,9 @@ def load_corpus(name: str, config) -> list[Utterance]:
     Raises UserError when the root is missing or holds nothing the reader knows.
     """
     return importlib.import_module(f"slts.corpora.{name}").utterances(config)
+
+
+def unread_files(name: str, config) -> list[Path]:
+    """Files below the root that the reader passed over; empty for official layouts, which name what belongs to them."""
+    reader = importlib.import_module(f"slts.corpora.{name}")
+    return reader.unread(config) if hasattr(reader, "unread") else []

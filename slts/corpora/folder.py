@@ -15,10 +15,10 @@ from slts.corpora import Utterance
 from slts.corpora.splits import SPLITS, seeded_split
 from slts.data.clip import Clip, Reject
 from slts.data.media import VIDEO_SUFFIXES, Streams, read_clip
+from slts.data.media.folder import METADATA, unread_note, videos_below
 from slts.errors import UserError
-from slts.folders import files_below
+from slts.folders import printable
 
-METADATA = "metadata.csv"
 COLUMNS = ("file", "speaker", "split", "text")
 
 
@@ -36,7 +36,8 @@ def utterances(config) -> list[Utterance]:
     root = Path(config.root)
     rows = _read_metadata(root) if (root / METADATA).exists() else _find_videos(root)
     if not rows:
-        raise UserError(f"root={root}: no videos there; known are {', '.join(VIDEO_SUFFIXES)}")
+        why = f" ({note})" if (note := unread_note(unread(config))) else ""
+        raise UserError(f"root={root}: no videos there{why}; known are {', '.join(VIDEO_SUFFIXES)}")
 
     unplaced: dict[str, list[str]] = {}
     for row in rows:
@@ -56,7 +57,7 @@ def utterances(config) -> list[Utterance]:
             split=row["split"] or drawn[row["file"]],
             speaker=row["speaker"],
             text=row["text"] or None,
-            source=_printable(row["file"]),
+            source=printable(row["file"]),
             load=partial(read, root / row["file"]) if _named(row["file"]) else _refuse_name,
             video=root / row["file"] if _named(row["file"]) else None,
             streams=streams,
@@ -66,12 +67,17 @@ def utterances(config) -> list[Utterance]:
     return sorted(found, key=lambda utterance: (SPLITS.index(utterance.split), utterance.source))
 
 
+def unread(config) -> list[Path]:
+    """Files below the root that are no videos; none where a metadata.csv lists what is to be read."""
+    root = Path(config.root)
+    return [] if (root / METADATA).exists() else videos_below(root)[1]
+
+
 def _find_videos(root: Path) -> list[dict]:
-    files = [path.relative_to(root) for path in files_below(root) if path.suffix.lower() in VIDEO_SUFFIXES]
+    files = [path.relative_to(root) for path in videos_below(root)[0]]
     return [
-        {"file": file.as_posix(), "speaker": _printable((root.resolve() / file).parent.name), "split": "", "text": ""}
-        for file in sorted(files)
-        if not any(part.startswith(".") for part in file.parts)
+        {"file": file.as_posix(), "speaker": printable((root.resolve() / file).parent.name), "split": "", "text": ""}
+        for file in files
     ]
 
 
@@ -99,12 +105,7 @@ def _read_metadata(root: Path) -> list[dict]:
 
 
 def _named(text: str) -> bool:
-    return _printable(text) == text
-
-
-def _printable(text: str) -> str:
-    """A name whose bytes are not UTF-8 with these bytes as escapes: it can be written to ledgers and shards."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return printable(text) == text
 
 
 def _refuse_name() -> Clip:

@@ -15,16 +15,17 @@ from pathlib import Path
 import numpy as np
 from omegaconf import OmegaConf
 
-from slts.corpora import Utterance, load_corpus
+from slts.corpora import Utterance, load_corpus, unread_files
 from slts.data.assembly import assemble_shard, facts_of, merge_shards
 from slts.data.claim import claimed, remove_unfinished
 from slts.data.clip import Reject
 from slts.data.cutting import LONGEST, cut, refuse_too_long
 from slts.data.faces import FaceCrop, crop
 from slts.data.injection import inject_offset
-from slts.data.media import encode_flac, encode_h264
+from slts.data.media import VIDEO_SUFFIXES, encode_flac, encode_h264
 from slts.data.parallel import run_jobs
 from slts.errors import UserError
+from slts.folders import printable
 
 PLACES = ("action", "data", "out", "root", "workers", "s3fd_weights")
 """Keys that say where and how to work, not what comes out."""
@@ -56,7 +57,8 @@ def prepare_corpus(config) -> dict:
         config: the keys of conf/prepare.yaml and those of the reader in conf/corpus/.
 
     Returns:
-        The contents of corpus.json, and ``seconds``, the wall time of this call.
+        The contents of corpus.json, ``seconds``, the wall time of this call, and ``unread``, the files of the root that
+        the reader passed over.
 
     Raises:
         UserError: nothing to read, nothing usable, the disk full, or ``out`` not writable or taken by another corpus or
@@ -65,7 +67,7 @@ def prepare_corpus(config) -> dict:
     began = time.monotonic()
     if config.size % 2:
         raise UserError(f"size={config.size}: H.264 pictures need an even size; take {config.size + 1}")
-    utterances = load_corpus(config.corpus, config)
+    utterances, unread = load_corpus(config.corpus, config), unread_files(config.corpus, config)
     if config.chunk_seconds is not None:
         utterances = cut(utterances, config.chunk_seconds)
     keys = Counter(utterance.key for utterance in utterances)
@@ -86,12 +88,20 @@ def prepare_corpus(config) -> dict:
     try:
         with claimed(out, settings):
             _run(jobs, config.workers)
-            corpus = merge_shards(out, [job.path for job in jobs], config.corpus, settings)
-            return {**corpus, "seconds": round(time.monotonic() - began, 1)}
+            passed_over = [_unread_line(path, Path(config.root)) for path in unread]
+            corpus = merge_shards(
+                out, [job.path for job in jobs], config.corpus, settings, rejected_before=passed_over
+            )
+            return {**corpus, "seconds": round(time.monotonic() - began, 1), "unread": unread}
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(out, jobs) from None
         raise UserError(f"out={config.out}: cannot be written ({error.strerror or error}); choose another") from None
+
+
+def _unread_line(path: Path, root: Path) -> dict:
+    source = printable(path.relative_to(root).as_posix())
+    return {"source": source, "reason": "not_read", "detail": f"no video; known are {', '.join(VIDEO_SUFFIXES)}"}
 
 
 def _jobs(utterances: list[Utterance], out: Path, recipe: Recipe, shard_clips: int) -> list[Job]:

@@ -1,5 +1,6 @@
 """A trained run applied to video files: the face found and cropped as its corpus was, in windows of bounded length."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,22 +11,29 @@ from slts.data.augmentation import fit_picture
 from slts.data.clip import Clip
 from slts.data.faces import FaceCrop, crop
 from slts.data.loader import Batch
-from slts.data.media import VIDEO_SUFFIXES, read_picture
+from slts.data.media import Streams, read_picture
+from slts.data.media.folder import unread_note, videos_below
+from slts.data.media.streams import AS_PLAYERS, unchosen
 from slts.errors import UserError
 from slts.evaluation.runs import TrainedRun
-from slts.folders import files_below
 
 WINDOW, OVERLAP = 10.0, 0.4
 """Seconds of video put through the networks at once, and of the cross-fade between windows."""
 
 
-def find_videos(path: Path) -> list[Path]:
-    """The video files of a folder and its subfolders, or the one file. Raises UserError when there is none."""
+def find_videos(path: Path, note: Callable[[str], None] = lambda _: None) -> list[Path]:
+    """The video files of a folder and its subfolders, or the one file.
+
+    ``note`` is told how many files are no videos. Raises UserError when there is none.
+    """
     if path.is_file():
         return [path]
-    videos = [p for p in files_below(path) if p.suffix.lower() in VIDEO_SUFFIXES]
+    videos, unread = videos_below(path)
     if not videos:
-        raise UserError(f"{path}: no video here; give a video file or a folder that holds some")
+        why = f" ({unread_note(unread)})" if unread else ""
+        raise UserError(f"{path}: no video here{why}; give a video file or a folder that holds some")
+    if unread:
+        note(unread_note(unread))
     return videos
 
 
@@ -44,11 +52,13 @@ def speaker_index(run: TrainedRun, name: str | None) -> int:
     return speakers.index(name)
 
 
-def speak(run: TrainedRun, video: Path, speaker: int, detector: str | None = None) -> np.ndarray:
+def speak(
+    run: TrainedRun, video: Path, speaker: int, detector: str | None = None, streams: Streams = AS_PLAYERS
+) -> np.ndarray:
     """Speech (N,) float32 at 16 kHz for a video, in sync with it and as long. Raises Reject for an unusable video."""
-    clip = read_picture(video, getattr(run.task, "fps", None) or run.corpus["config"]["fps"])
-    if "streams" in clip.extra:
-        print(f"{video}: video stream {clip.extra['streams']['video']} is read")
+    clip = read_picture(video, getattr(run.task, "fps", None) or run.corpus["config"]["fps"], streams)
+    if note := unchosen(clip.extra.get("streams", {}), streams):
+        print(f"{video}: {note}")
     frames = face_crops(run, clip, detector)
     audio = np.zeros(round(len(frames) / clip.fps * SAMPLE_RATE), np.float32)
     fade = round(OVERLAP * SAMPLE_RATE)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 
@@ -59,7 +60,8 @@ def repair_video(
     source = sha256(video)
     if out.exists():
         there = repaired_before(out) or {}
-        if (there.get("source_sha256"), there.get("offset_ms")) == (source, offset_ms):
+        same = there.get("streams", asdict(AS_PLAYERS)) == asdict(streams)
+        if same and (there.get("source_sha256"), there.get("offset_ms")) == (source, offset_ms):
             return False
         raise UserError(f"out={out} exists and is not the repair of {video} by {offset_ms:g} ms; choose another name")
     if out.suffix.lower() not in TIMED:
@@ -73,6 +75,7 @@ def repair_video(
             "source_sha256": source,
             "offset_ms": offset_ms,
             "method": method,
+            "streams": asdict(streams),
             "video_packets_sha256": pictures,
             "sha256": sha256(temporary),
         }
