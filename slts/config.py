@@ -2,8 +2,8 @@
 
 Each key stands on a line ``key: value  # what it means; [constraint]``. The value is the default and gives the type,
 the comment is what ``--help`` prints, the constraint is what this module enforces. A constraint is one or more
-alternatives joined by ``or``: ``null``, ``text``, ``folder name``, ``a|b|c``, ``>0``, ``>=1``, ``0..1``, and
-``4 x 1..8`` for a list of four.
+alternatives joined by ``or``: ``null``, ``text``, ``folder name``, ``a|b|c``, ``>0``, ``>=1``, ``0..1``, ``whole >=0``,
+and ``4 x 1..8`` for a list of four.
 """
 
 import difflib
@@ -74,6 +74,8 @@ def _allowed(value: object, rule: str) -> bool:
         return isinstance(value, str) and bool(value)
     if rule == "folder name":
         return isinstance(value, str) and value not in ("", ".", "..") and not set(value) & set("/\\\0\n")
+    if rule.startswith("whole "):
+        return isinstance(value, int) and _allowed(value, rule.removeprefix("whole "))
     if rule.startswith((">", "<")):
         bound = float(rule.lstrip("<>="))
         if not _is_number(value):

@@ -1,3 +1,4 @@
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -6,6 +7,10 @@ from slts.corpora import load_corpus
 from slts.data.clip import Reject
 from slts.folders import files_below
 from slts.systems.videos import find_videos
+
+
+def reader(root: Path) -> SimpleNamespace:
+    return SimpleNamespace(root=str(root), seed=0, fps=None, video_stream=None, audio_stream=None)
 
 
 def test_links_are_followed_once_and_loops_end(tmp_path):
@@ -20,7 +25,7 @@ def test_links_are_followed_once_and_loops_end(tmp_path):
     (root / "again").symlink_to(root / "ann")
     expected = [root / "ann" / "a.mp4", root / "bob" / "b.mp4"]
     assert files_below(root) == list(find_videos(root)) == expected
-    found = load_corpus("folder", SimpleNamespace(root=str(root), seed=0, fps=None))
+    found = load_corpus("folder", reader(root))
     assert {(u.source, u.speaker) for u in found} == {("ann/a.mp4", "ann"), ("bob/b.mp4", "bob")}
 
 
@@ -28,7 +33,7 @@ def test_a_name_that_is_not_utf8_is_rejected_and_stops_nothing(tmp_path):
     (tmp_path / "good.mp4").touch()
     with open(bytes(tmp_path) + b"/bad\xff.mp4", "wb"):
         pass
-    found = {u.source: u for u in load_corpus("folder", SimpleNamespace(root=str(tmp_path), seed=0, fps=None))}
+    found = {u.source: u for u in load_corpus("folder", reader(tmp_path))}
     assert found.keys() == {"good.mp4", "bad\\udcff.mp4"}
     with pytest.raises(Reject, match="bad_name"):
         found["bad\\udcff.mp4"].load()

@@ -11,16 +11,16 @@ def main(config) -> int:
     from rich.progress import track
 
     from slts.data.clip import Reject
-    from slts.data.media import mux, write_sound
+    from slts.data.media import Streams, mux, write_sound
     from slts.errors import UserError
     from slts.systems.contract import SPEECH
     from slts.systems.trained import load_run_giving
     from slts.systems.videos import find_videos, speak, speaker_index, speech_files
 
     out = Path(config.out)
-    outputs = speech_files(find_videos(Path(config.input)), out)
+    outputs = speech_files(find_videos(Path(config.input), print), out)
     run = load_run_giving(SPEECH, "slts generate", config.run, config.checkpoint)
-    speaker = speaker_index(run, config.speaker)
+    speaker, streams = speaker_index(run, config.speaker), Streams(video=config.video_stream)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -28,9 +28,9 @@ def main(config) -> int:
     failed = 0
     for video, (sound, film) in track(outputs.items(), "generating", disable=len(outputs) == 1):
         try:
-            audio = speak(run, video, speaker, config.faces)
+            audio = speak(run, video, speaker, config.faces, streams)
             write_sound(sound, audio)
-            mux(video, audio, film)
+            mux(video, audio, film, streams)
         except Reject as reject:
             failed += 1
             print(f"{video}: {reject}")

@@ -34,6 +34,9 @@ def _check(config) -> None:
         )
     if config.method == "slts" and config.weights is not None:
         raise UserError("method=slts: weights=... are SyncNet's; leave the method out, or give run=RUN of task=slts")
+    chosen = [f"{kind}_stream=" for kind in ("video", "audio") if config[f"{kind}_stream"] is not None]
+    if chosen and (config.method == "regression" or (Path(config.data) / "corpus.json").exists()):
+        raise UserError(f"{chosen[0]} chooses among the streams of videos, and shards have one of a kind; leave it out")
     if config.action == "apply" and config.out is None:
         raise UserError("out=... is required with action=apply: a folder, or a file for one video")
     if not Path(config.data).exists():
@@ -76,18 +79,20 @@ def _apply(config) -> int:
         return 0
     offsets, method = _offsets_to_apply(config)
     if not shards:
-        return _repair_videos(data, offsets, method, out)
+        return _repair_videos(config, offsets, method)
     corpus = repair_corpus(data, offsets, method, out)
     clips = sum(split["clips"] for split in corpus["splits"].values())
     print(f"{clips} clips written to {out}, offsets of {method} taken out; what became too short is in rejected.jsonl")
     return 0
 
 
-def _repair_videos(data: Path, offsets: dict[str, float], method: str, out: Path) -> int:
+def _repair_videos(config, offsets: dict[str, float], method: str) -> int:
     from slts.data.clip import Reject
     from slts.data.media.shifting import TIMED, repair_video
     from slts.systems.videos import find_videos
     from slts.whole_files import refuse_sources
+
+    data, out, done = Path(config.data), Path(config.out), 0
 
     def target_of(video: Path, key: str) -> Path:
         if not (data.is_dir() or out.is_dir()):
@@ -96,7 +101,7 @@ def _repair_videos(data: Path, offsets: dict[str, float], method: str, out: Path
             return out / f"{key}.mkv"
         return out / (video.relative_to(data) if data.is_dir() else video.name)
 
-    videos, done = find_videos(data), 0
+    videos = find_videos(data, print) if config.offsets else find_videos(data)  # else the estimate has noted
     targets = {video: target_of(video, key) for video, key in videos.items() if key in offsets}
     refuse_sources(targets.values(), videos)
     for video, key in videos.items():
@@ -105,7 +110,7 @@ def _repair_videos(data: Path, offsets: dict[str, float], method: str, out: Path
             continue
         target = targets[video]
         try:
-            written = repair_video(video, offsets[key], method, target)
+            written = repair_video(video, offsets[key], method, target, _streams(config))
         except Reject as reject:
             print(f"{video}: {reject}")
             continue
@@ -163,11 +168,17 @@ def _estimated(config) -> tuple[list[dict], float]:
         )
     limits = Thresholds.of(config.tracks)
     constant = calibrate(run, config.batch_size, Path(config.data)).constant_ms if config.calibrate else 0.0
-    rows = estimate_offsets(run, Path(config.data), config.faces, config.batch_size, limits)
+    rows = estimate_offsets(run, Path(config.data), config.faces, config.batch_size, limits, _streams(config))
     if config.calibrate:
         print(f"the run's own constant, {constant:+.1f} ms, is taken out")
         rows = [{**row, "offset_ms": round(row["offset_ms"] - constant, 1)} for row in rows]
     return rows, run.task.offset_step_ms
+
+
+def _streams(config):
+    from slts.data.media import Streams
+
+    return Streams(config.video_stream, config.audio_stream)
 
 
 def _counted(rows: list[dict], above_confidence: float | None) -> list[dict]:

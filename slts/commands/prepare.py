@@ -9,7 +9,7 @@ one line for every fault, and ends with status 1 if there is any.
 from functools import partial
 from pathlib import Path
 
-from slts.corpora import load_corpus
+from slts.corpora import load_corpus, unread_files
 from slts.errors import UserError
 from slts.offsets.injection import inject_offset
 
@@ -25,22 +25,32 @@ def main(config) -> int:
 
 def _make(config) -> int:
     from slts.data.contact_sheet import write_contact_sheet
+    from slts.data.media.folder import unread_note
 
     out = Path(config.out)
     corpus = make_corpus(config)
     for split, facts in corpus["splits"].items():
         print(f"{split:>6}: {facts['clips']} clips, {facts['hours']:.2f} h, {facts['speakers']} speakers")
     print(f"rejected: {sum(corpus['rejected'].values())} {corpus['rejected'] or ''} ({out}/rejected.jsonl)")
+    if note := unread_note(corpus["unread"]):
+        print(note)
+    for kind, clips in corpus["several_streams"].items():
+        key = f"{kind}_stream"
+        if config.get(key) is None:
+            hint = f"; {key}= takes another" if key in config else ""
+            print(f"{clips} clips are of files with several {kind} streams, of which the default one is read{hint}")
     print(f"look at {write_contact_sheet(corpus, out)}; {corpus['seconds']} s")
     return 0
 
 
 def make_corpus(config) -> dict:
-    """corpus.json of the shards that a config makes; see slts.data.preparation.prepare_corpus."""
+    """corpus.json of the shards that a config makes (see slts.data.preparation.prepare_corpus), and ``unread``, the
+    files of the root that the reader passed over."""
     from slts.data.preparation import prepare_corpus
 
+    utterances, unread = load_corpus(config.corpus, config), unread_files(config.corpus, config)
     inject = None if config.inject == "none" else partial(inject_offset, profile=config.inject)
-    return prepare_corpus(config, load_corpus(config.corpus, config), inject)
+    return {**prepare_corpus(config, utterances, inject, unread), "unread": unread}
 
 
 def _verify(config) -> int:

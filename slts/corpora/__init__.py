@@ -1,9 +1,14 @@
 """Corpus readers: an official layout on disk (or a generator) becomes a list of utterances.
 
-A corpus is one module here with a function ``utterances(config) -> list[Utterance]`` and one file in ``conf/corpus``.
+A corpus is one module here, or one that another package names by the entry point ``slts.corpora``, with a function
+``utterances(config) -> list[Utterance]``, and one file in ``conf/corpus``. A reader that takes what it finds has
+``unread(config) -> list[Path]`` too: the files that it did not take.
 """
 
 import importlib
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
 
 from slts.data.utterance import Utterance
 
@@ -13,4 +18,16 @@ def load_corpus(name: str, config) -> list[Utterance]:
 
     Raises UserError when the root is missing or holds nothing the reader knows.
     """
-    return importlib.import_module(f"slts.corpora.{name}").utterances(config)
+    return _reader(name).utterances(config)
+
+
+def unread_files(name: str, config) -> list[Path]:
+    """Files below the root that the reader passed over; empty for official layouts, which name what belongs to them."""
+    reader = _reader(name)
+    return reader.unread(config) if hasattr(reader, "unread") else []
+
+
+def _reader(name: str) -> ModuleType:
+    for entry in entry_points(group="slts.corpora", name=name):
+        return entry.load()
+    return importlib.import_module(f"slts.corpora.{name}")

@@ -14,12 +14,12 @@ from pathlib import Path
 from slts.corpora.splits import SPLITS, seeded_split
 from slts.data.clip import Clip, Reject
 from slts.data.keys import distinct_keys
-from slts.data.media import VIDEO_SUFFIXES, read_clip
+from slts.data.media import VIDEO_SUFFIXES, Streams, read_clip
+from slts.data.media.folder import METADATA, unread_note, videos_below
 from slts.data.utterance import Utterance
 from slts.errors import UserError
-from slts.folders import files_below, printable
+from slts.folders import printable
 
-METADATA = "metadata.csv"
 COLUMNS = ("file", "speaker", "split", "text")
 
 
@@ -27,7 +27,7 @@ def utterances(config) -> list[Utterance]:
     """The videos below the root, ordered by split and path.
 
     Args:
-        config: ``root``, ``seed``, ``fps`` (None keeps each video's own).
+        config: ``root``, ``seed``, ``fps`` (None keeps each video's own), ``video_stream`` and ``audio_stream``.
 
     Raises:
         UserError: no such root, no videos, or a bad metadata.csv.
@@ -37,7 +37,8 @@ def utterances(config) -> list[Utterance]:
     root = Path(config.root)
     rows = _read_metadata(root) if (root / METADATA).exists() else _find_videos(root)
     if not rows:
-        raise UserError(f"root={root}: no videos there; known are {', '.join(VIDEO_SUFFIXES)}")
+        why = f" ({note})" if (note := unread_note(unread(config))) else ""
+        raise UserError(f"root={root}: no videos there{why}; known are {', '.join(VIDEO_SUFFIXES)}")
 
     unplaced: dict[str, list[str]] = {}
     for row in rows:
@@ -49,6 +50,8 @@ def utterances(config) -> list[Utterance]:
         for file, split in seeded_split(files, speaker, config.seed).items()
     }
     keys = _keys([row["file"] for row in rows])
+    streams = Streams(config.video_stream, config.audio_stream)
+    read = partial(read_clip, fps=config.fps, streams=streams)
     found = [
         Utterance(
             key=keys[row["file"]],
@@ -56,20 +59,26 @@ def utterances(config) -> list[Utterance]:
             speaker=row["speaker"],
             text=row["text"] or None,
             source=printable(row["file"]),
-            load=partial(read_clip, root / row["file"], fps=config.fps) if _named(row["file"]) else _refuse_name,
+            load=partial(read, root / row["file"]) if _named(row["file"]) else _refuse_name,
             video=root / row["file"] if _named(row["file"]) else None,
+            streams=streams,
         )
         for row in rows
     ]
     return sorted(found, key=lambda utterance: (SPLITS.index(utterance.split), utterance.source))
 
 
+def unread(config) -> list[Path]:
+    """Files below the root that are no videos; none where a metadata.csv lists what is to be read."""
+    root = Path(config.root)
+    return [] if (root / METADATA).exists() else videos_below(root)[1]
+
+
 def _find_videos(root: Path) -> list[dict]:
-    files = [path.relative_to(root) for path in files_below(root) if path.suffix.lower() in VIDEO_SUFFIXES]
+    files = [path.relative_to(root) for path in videos_below(root)[0]]
     return [
         {"file": file.as_posix(), "speaker": printable((root.resolve() / file).parent.name), "split": "", "text": ""}
-        for file in sorted(files)
-        if not any(part.startswith(".") for part in file.parts)
+        for file in files
     ]
 
 

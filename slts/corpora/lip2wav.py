@@ -16,7 +16,7 @@ import numpy as np
 from slts.audio import SAMPLE_RATE
 from slts.corpora.splits import SPLITS
 from slts.data.clip import Clip, Reject
-from slts.data.media import VIDEO_SUFFIXES, read_audio, read_clip
+from slts.data.media import VIDEO_SUFFIXES, Streams, read_audio, read_clip
 from slts.data.utterance import Utterance
 from slts.errors import UserError
 
@@ -28,7 +28,7 @@ def utterances(config) -> list[Utterance]:
 
     Args:
         config: ``root`` (the folder of the speakers, one that holds it as ``Dataset``, or one speaker's), ``speakers``,
-            ``source``, ``windows``, ``fps``; of the crops also ``faces``, ``size`` and ``largest_gap``.
+            ``source``, ``windows``, ``fps``, ``video_stream``, ``audio_stream``; of the crops also ``faces``, ``size`` and ``largest_gap``.
 
     Raises:
         UserError: no such root, no lists, an unknown speaker, a bad list, or keys that do not go together.
@@ -89,8 +89,10 @@ def _video(folder: Path, identity: str, speaker: str, split: str, config) -> lis
     if video is None:
         return [_missing(folder, identity, speaker, split, f"videos/{identity}")]
     window = config.windows.get(speaker)
-    load = partial(_load_video, video, tuple(window) if window else None, config.fps)
-    return [Utterance(f"{speaker}_{identity}", split, speaker, None, f"{speaker}/videos/{video.name}", load, video)]
+    streams = Streams(config.video_stream, config.audio_stream)
+    load = partial(_load_video, video, tuple(window) if window else None, config.fps, streams)
+    source = f"{speaker}/videos/{video.name}"
+    return [Utterance(f"{speaker}_{identity}", split, speaker, None, source, load, video, streams)]
 
 
 def _cuts(folder: Path, identity: str, speaker: str, split: str, config) -> list[Utterance]:
@@ -126,13 +128,14 @@ def _load_video(
     video: Path,
     window: tuple[float, float, float, float] | None,
     fps: float | None,
+    streams: Streams,
     span: tuple[float, float] | None = None,
 ) -> Clip:
     """A video, or a span of it in seconds, of which only the window (parts of width and height) is kept.
 
     The window in pixels is recorded as ``window``; the geometry of the face counts from its corner.
     """
-    clip = read_clip(video, fps=fps, span=span)
+    clip = read_clip(video, fps=fps, span=span, streams=streams)
     if window:
         height, width = clip.frames.shape[1:3]
         left, top, right, bottom = (round(v * side) for v, side in zip(window, (width, height) * 2, strict=True))
@@ -155,7 +158,7 @@ def _load_cut(folder: Path, fps: float, size: int, largest_gap: float) -> Clip:
         raise Reject("face_gap", f"no face for {gap:.2f} s, more than largest_gap={largest_gap}")
     if not (folder / "audio.wav").is_file():
         raise Reject("no_audio", "the cut holds no audio.wav")
-    audio, _ = read_audio(folder / "audio.wav")
+    audio, _ = read_audio(folder / "audio.wav", (-np.inf, (int(present[-1]) + 1) / fps))
     first = int(present[0])
     count = min(int(present[-1]) - first + 1, int(len(audio) / SAMPLE_RATE * fps) - first)
     if count < 1:

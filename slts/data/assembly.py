@@ -66,6 +66,7 @@ def assemble_shard(path: Path, samples: Iterable[dict], rejected: list[dict]) ->
         "speakers": sorted({sample["speaker"] for sample in kept}),
         "fps": sorted({sample["fps"] for sample in kept}),
         "mel": {name: np.asarray(value).tolist() for name, value in statistics.items()},
+        "several_streams": Counter(kind for sample in kept for kind in sample.get("streams", ())),
         "rejected": rejected,
     }
     write_whole(sidecar(path), json.dumps(facts).encode())
@@ -121,6 +122,7 @@ def merge_shards(
         "size": settings["size"],
         "mel": _mel_statistics([facts["mel"] for split, facts in parts if split == "train"]),
         "rejected": dict(sorted(Counter(reject["reason"] for reject in rejected).items())),
+        "several_streams": sum((Counter(facts["several_streams"]) for _, facts in parts), Counter()),
         "shards": files,
         "versions": {
             "slts": __version__,

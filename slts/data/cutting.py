@@ -39,7 +39,7 @@ def _chunks(utterance: Utterance, chunk_seconds: float) -> list[Utterance]:
     if utterance.video is None:
         return [utterance]
     try:
-        duration, rate = probe(utterance.video)
+        duration, rate = probe(utterance.video, utterance.streams)
     except Reject:
         return [utterance]
     if duration <= chunk_seconds + SLACK:
@@ -60,6 +60,6 @@ def _chunks(utterance: Utterance, chunk_seconds: float) -> list[Utterance]:
 def refuse_too_long(utterance: Utterance) -> None:
     """Raises Reject("too_long") for an uncut video above LONGEST, before anything of it is decoded."""
     if utterance.video is not None:
-        duration, _ = probe(utterance.video)
+        duration, _ = probe(utterance.video, utterance.streams)
         if duration > LONGEST:
             raise Reject("too_long", f"{duration:.1f} s are more than {LONGEST:.0f}; cut it with chunk_seconds=30")

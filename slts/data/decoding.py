@@ -9,7 +9,8 @@ from av.video.plane import VideoPlane
 
 from slts.audio import SAMPLE_RATE
 from slts.data.clip import Reject
-from slts.data.media.container import open_media, video_stream
+from slts.data.media.container import open_media
+from slts.data.media.streams import video_stream
 
 TIMES = 1e-3
 """Seconds by which a clip's length may differ from frames / fps."""
@@ -26,6 +27,25 @@ def check_picture(mp4: bytes, fps: float, frames: int, size: int | None) -> None
             raise Reject("unreadable", f"{rate:g} frames a second, its JSON says {fps:g}")
         if size and (stream.height, stream.width) != (size, size):
             raise Reject("unreadable", f"pictures of {stream.width}x{stream.height}, corpus.json says {size}")
+
+
+def check_sound(flac: bytes, fps: float, frames: int) -> None:
+    """Raises Reject where a shard's FLAC by its header is not as long as its picture."""
+    try:
+        refuse_apart(soundfile.info(io.BytesIO(flac)).frames, fps, frames)
+    except soundfile.LibsndfileError as error:
+        raise Reject("unreadable", str(error)) from None
+
+
+def refuse_apart(samples: int, fps: float, frames: int) -> float:
+    """Seconds by which sound of 16 kHz and picture of a sample differ in length.
+
+    Raises Reject("apart") above one frame: the shorter one would be filled up with what was never recorded.
+    """
+    sound, picture = samples / SAMPLE_RATE, frames / fps
+    if abs(sound - picture) > 1 / fps:
+        raise Reject("apart", f"{sound:.2f} s of sound and {picture:.2f} s of picture, more than a frame apart")
+    return abs(sound - picture)
 
 
 def decode_picture(mp4: bytes, fps: float, first: int, count: int, grey: bool) -> np.ndarray:
@@ -93,7 +113,7 @@ def decode_sound(flac: bytes, first: int, count: int) -> np.ndarray:
     """Samples ``first`` to ``first + count - 1`` of a shard's FLAC, (count,) float32 in [-1, 1]; zeros after its end.
 
     Raises:
-        Reject: unreadable.
+        Reject: unreadable or truncated.
     """
     try:
         with soundfile.SoundFile(io.BytesIO(flac)) as file:
@@ -102,6 +122,8 @@ def decode_sound(flac: bytes, first: int, count: int) -> np.ndarray:
             if first:
                 file.seek(min(first, file.frames))
             sound = file.read(count, dtype="float32")
+            if len(sound) < min(count, file.frames - first):
+                raise Reject("truncated", f"{first + len(sound)} of {file.frames} samples")
     except soundfile.LibsndfileError as error:
         raise Reject("unreadable", str(error)) from None
     return np.pad(sound, (0, count - len(sound)))

@@ -25,6 +25,7 @@ CORPUS = {
     "shards": list,
     "config": dict,
     "rejected": dict,
+    "several_streams": dict,
     "fps": list,
     "size": int,
 }

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from slts.audio import SAMPLE_RATE
 from slts.data.augmentation import Augmentation, augment
 from slts.data.batch import Batch, collate
-from slts.data.decoding import check_picture, decode_picture, decode_sound, to_rgb
+from slts.data.decoding import check_picture, check_sound, decode_picture, decode_sound, to_rgb
 from slts.data.facts import LEARNED_FROM, sample_facts
 from slts.data.handover import AHEAD, Piped, narrow
 from slts.data.location import Address
@@ -123,6 +123,7 @@ class ShardDataset(Dataset):
             fps, frames, speaker, offset = (facts[name] for name in ("fps", "frames", "speaker", "offset_ms"))
             if sample not in self.cache:
                 check_picture(members["mp4"], fps, frames, self.stored_size)
+                check_sound(members["flac"], fps, frames)
             first, count = _chunk(frames, fps, change.chunk_seconds, rng)
             video, sounds = self._stretch(sample, members, fps, frames, first, count)
         except Exception as error:  # bytes from anywhere may raise anything

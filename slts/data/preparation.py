@@ -8,7 +8,7 @@ import errno
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +20,11 @@ from slts.data.claim import claimed, remove_unfinished
 from slts.data.clip import Clip, Reject
 from slts.data.cutting import LONGEST, cut, refuse_too_long
 from slts.data.faces import FaceCrop, crop
-from slts.data.media import encode_flac, encode_h264
+from slts.data.media import VIDEO_SUFFIXES, encode_flac, encode_h264
 from slts.data.parallel import run_jobs
 from slts.data.utterance import Utterance
 from slts.errors import UserError
+from slts.folders import printable
 
 PLACES = ("action", "data", "out", "root", "workers", "s3fd_weights")
 """Keys that say where and how to work, not what comes out."""
@@ -49,13 +50,16 @@ class Job:
     recipe: Recipe
 
 
-def prepare_corpus(config, utterances: list[Utterance], inject: Callable[..., Clip] | None = None) -> dict:
+def prepare_corpus(
+    config, utterances: list[Utterance], inject: Callable[..., Clip] | None = None, unread: Sequence[Path] = ()
+) -> dict:
     """Make the shards of a corpus in ``config.out``; finished shards of an earlier, interrupted call are kept.
 
     Args:
         config: the keys of conf/prepare.yaml and those of the reader in conf/corpus/.
         utterances: what the reader found.
         inject: puts known offsets into clips, see Recipe.
+        unread: files of the root that the reader passed over, for rejected.jsonl.
 
     Returns:
         The contents of corpus.json, and ``seconds``, the wall time of this call.
@@ -78,21 +82,25 @@ def prepare_corpus(config, utterances: list[Utterance], inject: Callable[..., Cl
     recipe = Recipe(face, inject, config.seed, config.min_seconds)
     listing = "\n".join(f"{u.key}\t{u.split}\t{u.speaker}\t{u.text}\t{u.source}" for u in utterances)
     given = OmegaConf.to_container(config)
-    settings = {
-        name: given[name] for name in given if name not in ("action", "data", "out", "root", "workers", "s3fd_weights")
-    }
+    settings = {name: value for name, value in given.items() if name not in PLACES}
     settings["utterances"] = hashlib.sha256(listing.encode()).hexdigest()
     out = Path(config.out)
     jobs = _jobs(utterances, out, recipe, config.shard_clips)
     try:
         with claimed(out, settings):
             _run(jobs, config.workers)
-            corpus = merge_shards(out, [job.path for job in jobs], config.corpus, settings)
+            passed_over = [_unread_line(path, Path(config.root)) for path in unread]
+            corpus = merge_shards(out, [job.path for job in jobs], config.corpus, settings, rejected_before=passed_over)
             return {**corpus, "seconds": round(time.monotonic() - began, 1)}
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(out, jobs) from None
         raise UserError(f"out={config.out}: cannot be written ({error.strerror or error}); choose another") from None
+
+
+def _unread_line(path: Path, root: Path) -> dict:
+    source = printable(path.relative_to(root).as_posix())
+    return {"source": source, "reason": "not_read", "detail": f"no video; known are {', '.join(VIDEO_SUFFIXES)}"}
 
 
 def _jobs(utterances: list[Utterance], out: Path, recipe: Recipe, shard_clips: int) -> list[Job]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slts.data.clip import Clip
+from slts.data.media.streams import AS_PLAYERS, Streams
 
 
 @dataclass(frozen=True)
@@ -25,3 +26,5 @@ class Utterance:
     With ``video``, it takes the keyword ``span`` of slts.data.media.read_clip."""
     video: Path | None = None
     """The file whose duration bounds the utterance, where it may be cut into chunks; None where it cannot."""
+    streams: Streams = AS_PLAYERS
+    """Which streams of ``video`` are read."""

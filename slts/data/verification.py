@@ -11,6 +11,7 @@ import numpy as np
 
 from slts.audio import SAMPLE_RATE
 from slts.data.clip import Reject
+from slts.data.decoding import refuse_apart
 from slts.data.facts import sample_facts
 from slts.data.media import decode_flac, decode_frames, frame_times
 from slts.data.parallel import run_jobs
@@ -128,9 +129,7 @@ def _measure(read: dict[str, bytes], shard: Shard) -> tuple[dict, float, float]:
     if len(times) != len(frames) or np.abs(times - np.arange(len(frames)) / facts["fps"]).max() > TIMES:
         raise ValueError(f"its pictures are not shown at i / {facts['fps']:g} s")
     seconds = len(audio) / SAMPLE_RATE
-    apart = abs(seconds - len(frames) / facts["fps"])
-    if apart > 1 / facts["fps"]:
-        raise ValueError(f"picture and sound differ by {1000 * apart:.0f} ms, more than a frame")
+    apart = refuse_apart(len(audio), facts["fps"], len(frames))
     for name in read.keys() - set(MEMBERS):
         if abs(len(decode_flac(read[name])) / SAMPLE_RATE - seconds) > 1 / facts["fps"]:
             raise ValueError(f"{name} is not as long as the clip")

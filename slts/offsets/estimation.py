@@ -11,7 +11,8 @@ from slts.data.clip import Clip, Reject
 from slts.data.faces import FaceCrop, cut
 from slts.data.faces.people import Thresholds, face_tracks
 from slts.data.loader import Batch, evaluation_loader
-from slts.data.media import read_clip
+from slts.data.media import Streams, read_clip
+from slts.data.media.streams import AS_PLAYERS, unchosen
 from slts.data.shards import read_corpus_json
 from slts.systems.contract import SPEECH, OffsetEstimate
 from slts.systems.trained import TrainedRun
@@ -24,6 +25,7 @@ def estimate_offsets(
     detector: str | None,
     batch_size: int,
     tracks: Thresholds,
+    streams: Streams = AS_PLAYERS,
     note: Callable[[str], None] = print,
 ) -> list[dict]:
     """key, offset_ms and confidence (and, of SyncNet, distance) of every clip of a folder of shards, or of one video or
@@ -31,21 +33,19 @@ def estimate_offsets(
 
     What cannot be used is named by ``note`` and left out. Systems that only measure follow every face of a video by the
     thresholds ``tracks`` and keep the one that fits the sound best; the others look at one person as in preparation.
+    ``streams`` are those taken of videos.
 
     Raises:
         UserError: there is no video.
     """
     if (data / "corpus.json").exists():
         return list(_shard_offsets(run, data, batch_size, note))
-    videos, rows = find_videos(data), []
+    videos, rows = find_videos(data, note), []
     for video, key in track(videos.items(), "estimating", disable=len(videos) == 1):
         try:
-            clip = read_clip(video, fps=run.corpus["config"]["fps"])
-            if "streams" in clip.extra:
-                note(
-                    f"{video}: "
-                    + ", ".join(f"{kind} stream {which} is read" for kind, which in clip.extra["streams"].items())
-                )
+            clip = read_clip(video, fps=run.corpus["config"]["fps"], streams=streams)
+            if taken := unchosen(clip.extra.get("streams", {}), streams):
+                note(f"{video}: {taken}")
             if SPEECH in run.task.gives:
                 batch = as_batch(run, face_crops(run, clip, detector), clip.fps, 0, clip.audio)
                 row, faces = _row(_estimate(run, batch), 0), 1

@@ -10,7 +10,8 @@ import soundfile
 
 from slts.audio import SAMPLE_RATE
 from slts.data.clip import Reject
-from slts.data.media.container import audio_stream, open_media, refuse_special
+from slts.data.media.container import open_media, refuse_special
+from slts.data.media.streams import audio_stream
 from slts.errors import UserError
 from slts.metrics.scoring import score_pair
 from slts.reporting.table import ResultTable

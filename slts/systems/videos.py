@@ -1,5 +1,6 @@
 """A trained run applied to video files: the face found and cropped as its corpus was, in windows of bounded length."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ from slts.data.clip import Clip
 from slts.data.faces import FaceCrop, crop
 from slts.data.keys import distinct_keys
 from slts.data.loader import Batch
-from slts.data.media import VIDEO_SUFFIXES, read_picture
+from slts.data.media import Streams, read_picture
+from slts.data.media.folder import unread_note, videos_below
+from slts.data.media.streams import AS_PLAYERS, unchosen
 from slts.errors import UserError
-from slts.folders import files_below
 from slts.systems.trained import TrainedRun
 from slts.whole_files import refuse_sources
 
@@ -21,18 +23,21 @@ WINDOW, OVERLAP = 10.0, 0.4
 """Seconds of video put through the networks at once, and of the cross-fade between windows."""
 
 
-def find_videos(path: Path) -> dict[Path, str]:
+def find_videos(path: Path, note: Callable[[str], None] = lambda _: None) -> dict[Path, str]:
     """The video files of a folder and its subfolders, or the one file, with their keys: what they are called in tables.
 
     A key is the path below the folder (or the name) without the suffix; with it where another video has the same.
-    Hidden files are left out. Raises UserError when there is none.
+    Hidden files are left out; ``note`` is told how many files are no videos. Raises UserError when there is none.
     """
     if path.is_file():
         return {path: path.stem}
-    names = {file: file.relative_to(path) for file in files_below(path) if file.suffix.lower() in VIDEO_SUFFIXES}
-    names = {file: name for file, name in names.items() if not any(part.startswith(".") for part in name.parts)}
-    if not names:
-        raise UserError(f"{path}: no video here; give a video file or a folder that holds some")
+    videos, unread = videos_below(path)
+    if not videos:
+        why = f" ({unread_note(unread)})" if unread else ""
+        raise UserError(f"{path}: no video here{why}; give a video file or a folder that holds some")
+    if unread:
+        note(unread_note(unread))
+    names = {file: file.relative_to(path) for file in videos}
     return distinct_keys(
         {file: name.with_suffix("").as_posix() for file, name in names.items()},
         {file: name.as_posix() for file, name in names.items()},
@@ -66,11 +71,13 @@ def speaker_index(run: TrainedRun, name: str | None) -> int:
     return speakers.index(name)
 
 
-def speak(run: TrainedRun, video: Path, speaker: int, detector: str | None = None) -> np.ndarray:
+def speak(
+    run: TrainedRun, video: Path, speaker: int, detector: str | None = None, streams: Streams = AS_PLAYERS
+) -> np.ndarray:
     """Speech (N,) float32 at 16 kHz for a video, in sync with it and as long. Raises Reject for an unusable video."""
-    clip = read_picture(video, run.task.fps or run.corpus["config"]["fps"])
-    if "streams" in clip.extra:
-        print(f"{video}: video stream {clip.extra['streams']['video']} is read")
+    clip = read_picture(video, run.task.fps or run.corpus["config"]["fps"], streams)
+    if note := unchosen(clip.extra.get("streams", {}), streams):
+        print(f"{video}: {note}")
     frames = face_crops(run, clip, detector)
     audio = np.zeros(round(len(frames) / clip.fps * SAMPLE_RATE), np.float32)
     fade = round(OVERLAP * SAMPLE_RATE)

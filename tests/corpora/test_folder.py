@@ -11,7 +11,19 @@ from slts.errors import UserError
 
 
 def read(root: Path | None, **changes) -> list:
-    return load_corpus("folder", SimpleNamespace(**{"root": root and str(root), "seed": 0, "fps": None, **changes}))
+    return load_corpus(
+        "folder",
+        SimpleNamespace(
+            **{
+                "root": root and str(root),
+                "seed": 0,
+                "fps": None,
+                "video_stream": None,
+                "audio_stream": None,
+                **changes,
+            }
+        ),
+    )
 
 
 def touch(root: Path, *names: str) -> None:

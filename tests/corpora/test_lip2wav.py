@@ -26,6 +26,8 @@ def read(root: Path | None, **changes) -> list:
         "source": "videos",
         "windows": WINDOWS,
         "fps": None,
+        "video_stream": None,
+        "audio_stream": None,
         "faces": "cascade",
         "size": 32,
         "largest_gap": 1.0,

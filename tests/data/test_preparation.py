@@ -42,6 +42,8 @@ def config(root: Path, out: Path, **changes) -> DictConfig:
         "shard_clips": 3,
         "min_seconds": 0.5,
         "chunk_seconds": None,
+        "video_stream": None,
+        "audio_stream": None,
     }
     return OmegaConf.create({**values, **changes})
 

@@ -94,7 +94,7 @@ def changed(**values):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (shorter_sound, "picture and sound differ by"),
+        (shorter_sound, "a frame apart"),
         (fewer_frames, "5 frames, its JSON says"),
         (other_size, "pictures of 48x48"),
         (other_rate, "not shown at i /"),

@@ -8,9 +8,11 @@ from slts.data.media.members import decode_flac, decode_frames, encode_flac, enc
 from slts.data.media.muxing import mux
 from slts.data.media.reading import read_clip, read_picture
 from slts.data.media.sound import read_audio, write_sound
+from slts.data.media.streams import Streams
 
 __all__ = [
     "VIDEO_SUFFIXES",
+    "Streams",
     "decode_flac",
     "decode_frames",
     "encode_flac",

@@ -2,17 +2,16 @@
 
 import io
 import stat
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import av
 import numpy as np
-from av.stream import Disposition
 from scipy.ndimage import median_filter
 
 from slts.data.clip import Reject
+from slts.data.media.streams import AS_PLAYERS, Streams, choosing, one_frame_streams, video_stream
 from slts.errors import FULL
 from slts.folders import printable
 
@@ -25,34 +24,27 @@ LONGEST_JUMP = 3600
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
 """What is taken for a video in a folder."""
 
-
-NO_PICTURE = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-"""Marks of video streams that do not show the speaker: covers, thumbnails, stills."""
 NO_OTHER_FILE = {"protocol_whitelist": "none"}
 """Options of FFmpeg with which a playlist cannot reach any other file."""
 
-_stills: dict[int, set[int]] = {}
-"""Indices of the one-frame video streams of containers that are open and hold several, by the container's id."""
-
 
 @contextmanager
-def open_media(source: Path | bytes, format: str | None = None) -> Iterator[av.container.InputContainer]:
+def open_media(
+    source: Path | bytes, format: str | None = None, streams: Streams = AS_PLAYERS
+) -> Iterator[av.container.InputContainer]:
     """A container over one open file. With an empty protocol list a playlist cannot reach any other file.
 
     A ``format`` by its FFmpeg name is the only one tried; without it the file's content decides. Pipes, sockets and
-    devices, whose opening may wait for ever, are refused unopened.
+    devices, whose opening may wait for ever, are refused unopened. ``streams`` is what video_stream and audio_stream
+    take of it.
     """
     try:
         with (
             _open(source) as file,
             av.open(file, format=format, options=NO_OTHER_FILE) as container,
+            choosing(container, streams, _stills(source, format) if len(container.streams.video) > 1 else ()),
         ):
-            if len(container.streams.video) > 1:
-                _stills[id(container)] = _one_frame_streams(source, format)
-            try:
-                yield container
-            finally:
-                _stills.pop(id(container), None)
+            yield container
     except (av.FFmpegError, OSError) as error:
         if error.errno in FULL:  # of what is written meanwhile; it is no fault of the source
             raise
@@ -75,51 +67,9 @@ def _open(source: Path | bytes) -> io.IOBase:
     return open(source, "rb")
 
 
-def _one_frame_streams(source: Path | bytes, format: str | None) -> set[int]:
-    """Indices of video streams with one packet: few packets are read where there is no such stream."""
+def _stills(source: Path | bytes, format: str | None) -> set[int]:
     with _open(source) as file, av.open(file, format=format, options=NO_OTHER_FILE) as container:
-        packets = Counter()
-        for packet in container.demux(*container.streams.video):
-            packets[packet.stream.index] += packet.size > 0
-            if all(packets[stream.index] > 1 for stream in container.streams.video):
-                break
-        return {stream.index for stream in container.streams.video if packets[stream.index] < 2}
-
-
-def video_stream(container: av.container.InputContainer) -> av.VideoStream:
-    """The video stream that players show: the default one of those that move. Raises Reject("no_video")."""
-    moving = _moving(container)
-    if not moving:
-        raise Reject("no_video", "the file has no video stream")
-    return _default(moving)
-
-
-def audio_stream(container: av.container.InputContainer) -> av.AudioStream:
-    """The audio stream that players play: the default one, else the first. Raises Reject("no_audio")."""
-    if not container.streams.audio:
-        raise Reject("no_audio", "the file has no audio stream")
-    return _default(container.streams.audio)
-
-
-def chosen_streams(container: av.container.InputContainer) -> dict[str, str]:
-    """Which "video" and "audio" stream is read, such as "2 of 3", where there are several to choose from."""
-    kinds = {"video": _moving(container), "audio": list(container.streams.audio)}
-    return {
-        kind: f"{streams.index(_default(streams)) + 1} of {len(streams)}"
-        for kind, streams in kinds.items()
-        if len(streams) > 1
-    }
-
-
-def _moving(container: av.container.InputContainer) -> list[av.VideoStream]:
-    """The video streams that are no covers and, where there are several, no stills."""
-    streams = [stream for stream in container.streams.video if not stream.disposition & NO_PICTURE]
-    still = _stills.get(id(container), ())
-    return [stream for stream in streams if stream.index not in still] or streams
-
-
-def _default(streams: list[av.stream.Stream]) -> av.stream.Stream:
-    return next((stream for stream in streams if stream.disposition & Disposition.default), streams[0])
+        return one_frame_streams(container)
 
 
 def decoded_frames(
@@ -204,15 +154,15 @@ def has_index(container: av.container.InputContainer) -> bool:
     return container.format.name != "mpeg"
 
 
-def probe(source: Path | bytes) -> tuple[float, float | None]:
+def probe(source: Path | bytes, streams: Streams = AS_PLAYERS) -> tuple[float, float | None]:
     """Duration of the picture in seconds and its average frame rate, without decoding.
 
     Both are what the container states; where it states no duration, the packets are counted through.
 
     Raises:
-        Reject: unreadable, truncated or no_video.
+        Reject: unreadable, truncated, no_video or no_stream.
     """
-    with open_media(source) as container:
+    with open_media(source, streams=streams) as container:
         stream = video_stream(container)
         rate = next(iter(declared_rates(stream)), None)
         duration = declared_duration(container, stream)

@@ -11,7 +11,8 @@ from av.video.reformatter import VideoReformatter
 
 from slts.audio import SAMPLE_RATE
 from slts.data.clip import Reject
-from slts.data.media.container import decoded_frames, open_media, video_stream
+from slts.data.media.container import decoded_frames, open_media
+from slts.data.media.streams import video_stream
 
 H264 = {"crf": "20", "bf": "0", "g": "75", "threads": "1", "tune": "fastdecode", "x264-params": "mbtree=0"}
 """Encoder settings of shard videos. With mbtree, x264's output was found to differ about once in 130 encodings.

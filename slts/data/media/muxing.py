@@ -8,23 +8,29 @@ import av
 import numpy as np
 
 from slts.audio import SAMPLE_RATE
-from slts.data.media.container import open_media, video_stream
+from slts.data.media.container import open_media
+from slts.data.media.streams import AS_PLAYERS, Streams, video_stream
 from slts.whole_files import whole_file
 
 
-def mux(video: Path | bytes, audio: np.ndarray, out: Path) -> None:
+def mux(video: Path | bytes, audio: np.ndarray, out: Path, streams: Streams = AS_PLAYERS) -> None:
     """Write ``out`` (.mp4), whole or not at all: the video stream of ``video`` as it is, and ``audio`` as AAC from its
     first frame on.
 
     Args:
         video: file or its bytes; its own sound is left out.
         audio: (N,) float32 in [-1, 1] at 16 kHz.
+        streams: which video stream is taken.
 
     Raises:
-        Reject: unreadable or no_video; unreadable also where an mp4 cannot hold the stream.
+        Reject: unreadable, no_video or no_stream; unreadable also where an mp4 cannot hold the stream.
         OSError: ``out`` cannot be written.
     """
-    with whole_file(out) as file, open_media(video) as source, av.open(file, "w", format="mp4") as target:
+    with (
+        whole_file(out) as file,
+        open_media(video, streams=streams) as source,
+        av.open(file, "w", format="mp4") as target,
+    ):
         picture = video_stream(source)
         copied = target.add_stream_from_template(picture)
         spoken = target.add_stream("aac", rate=SAMPLE_RATE, layout="mono")

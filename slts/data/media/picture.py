@@ -1,7 +1,9 @@
 """The picture of a file: frames with their presentation times."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -13,7 +15,6 @@ from slts.data.clip import Reject
 from slts.data.media.container import (
     LONGEST_JUMP,
     TOLERANCE,
-    chosen_streams,
     container_start,
     declared_duration,
     declared_rates,
@@ -24,8 +25,8 @@ from slts.data.media.container import (
     nearest_rate,
     open_media,
     seek,
-    video_stream,
 )
+from slts.data.media.streams import AS_PLAYERS, Streams, streams_read, video_stream
 
 LINES = 720
 """Pictures with more lines are scaled down when they are decoded; a face crop is far smaller."""
@@ -37,6 +38,9 @@ UNSTATED = 2**28
 """Pixels that a file may hold whatever duration it states; beyond, it holds no more than that duration can."""
 RUN_UP = (1.0, 5.0, 25.0)
 """Seconds before a span at which decoding sets in, one after the other until a frame before the span is found."""
+
+Media = Callable[[], AbstractContextManager[av.container.InputContainer]]
+"""Opens one file anew."""
 
 
 @dataclass
@@ -56,21 +60,23 @@ class Picture:
     container_start: float
     declared: float | None
     """Seconds that the file states for the whole picture, as far as it does."""
-    streams: dict[str, str]
-    """What chosen_streams says."""
+    streams: dict[str, int]
+    """What streams_read says."""
 
 
-def read_frames(source: Path | bytes, span: tuple[float, float] | None = None) -> Picture:
+def read_frames(
+    source: Path | bytes, span: tuple[float, float] | None = None, streams: Streams = AS_PLAYERS
+) -> Picture:
     """Decode the frames of a file, or those with ``span[0] <= time - first < span[1]``.
 
     A span is reached through the container's index as far as its timestamps are complete and rising there, otherwise
     by decoding from the start; no other frames are held.
 
     Raises:
-        Reject: unreadable, truncated, no_video, too_large (before it fills the memory), or too_short when no frame lies
+        Reject: unreadable, truncated, no_video, no_stream, too_large (before it fills the memory), or too_short when no frame lies
             in the span.
     """
-    with open_media(source) as container:
+    with open_media(source, streams=streams) as container:
         stream = video_stream(container)
         declared = declared_rates(stream)
         # Of a span, the container's own duration says nothing: it may be that of a longer sound.
@@ -78,7 +84,7 @@ def read_frames(source: Path | bytes, span: tuple[float, float] | None = None) -
         facts = {
             "container_start": container_start(container),
             "declared": stated,
-            "streams": chosen_streams(container),
+            "streams": streams_read(container),
         }
         _refuse_large(stream, stated if span is None else span[1] - span[0], declared)
         to_rgb = _ToRGB(_room(stream, stated, declared) if span is None else MOST)
@@ -91,7 +97,8 @@ def read_frames(source: Path | bytes, span: tuple[float, float] | None = None) -
     else:
         first = shown[0][1]
         begin, end = (first + bound - TOLERANCE for bound in span)
-        found = _by_index(source, begin, end, first) or _by_decoding(source, begin, end, declared)
+        media = partial(open_media, source, streams=streams)
+        found = _by_index(media, begin, end, first) or _by_decoding(media, begin, end, declared)
         frames, times, following = found
     if not frames:
         raise Reject("too_short", f"no picture from {span[0]:.2f} s to {span[1]:.2f} s")
@@ -124,15 +131,15 @@ def _room(stream: av.VideoStream, stated: float | None, declared: list[float]) -
     return min(MOST, max(UNSTATED, round(max(120, 2 * max(declared, default=0)) * (stated + 1) * width * height)))
 
 
-def _by_index(source: Path | bytes, begin: float, end: float, first: float) -> tuple | None:
+def _by_index(media: Media, begin: float, end: float, first: float) -> tuple | None:
     """Frames, times and the time of the following frame; None where the index or the timestamps do not serve."""
-    with open_media(source) as container:
+    with media() as container:
         if not has_index(container):
             return None
     for run_up in RUN_UP:
         whole = begin - run_up <= first
         frames, times, last, to_rgb = [], [], None, _ToRGB()
-        with open_media(source) as container:
+        with media() as container:
             if not whole and not seek(container, video_stream(container), begin - run_up):
                 return None
             for frame, stamp in _frames(container, end, from_start=whole):
@@ -149,13 +156,13 @@ def _by_index(source: Path | bytes, begin: float, end: float, first: float) -> t
     return None
 
 
-def _by_decoding(source: Path | bytes, begin: float, end: float, declared: list[float]) -> tuple:
+def _by_decoding(media: Media, begin: float, end: float, declared: list[float]) -> tuple:
     """The same, decoding everything before the span as well: once for the times, once for the frames."""
-    with open_media(source) as container:
+    with media() as container:
         times = _times([stamp for _, stamp in _frames(container)], declared)
     low, high = np.searchsorted(times, (begin, end))
     to_rgb = _ToRGB()
-    with open_media(source) as container:
+    with media() as container:
         frames = [to_rgb(frame) for frame, _ in islice(_frames(container), int(low), int(high))]
     return frames, times[low:high], float(times[high]) if high < len(times) else None
 

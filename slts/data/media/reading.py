@@ -1,5 +1,7 @@
 """Picture and sound of a file on one clock, whole or cut by presentation time."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +9,17 @@ import numpy as np
 from slts.audio import SAMPLE_RATE
 from slts.data.clip import Clip, Reject
 from slts.data.media.container import TOLERANCE
-from slts.data.media.picture import Picture, read_frames
-from slts.data.media.sound import read_audio, sound_start
+from slts.data.media.picture import MOST, Picture, read_frames
+from slts.data.media.sound import read_audio, sound_start, sound_stop
+from slts.data.media.streams import AS_PLAYERS, Streams
 
 
 def read_clip(
-    video: Path, audio: Path | None = None, fps: float | None = None, span: tuple[float, float] | None = None
+    video: Path,
+    audio: Path | None = None,
+    fps: float | None = None,
+    span: tuple[float, float] | None = None,
+    streams: Streams = AS_PLAYERS,
 ) -> Clip:
     """Decode a video and its sound, or a span of them, onto one clock.
 
@@ -29,24 +36,26 @@ def read_clip(
         audio: a separate audio file.
         fps: frame rate of the clip; None keeps the video's own average rate.
         span: seconds of presentation time after the video's first frame, from and to.
+        streams: which streams of ``video`` are taken.
 
     Returns:
         A Clip; ``extra["start"]`` is the time of its start after the video's first frame, in seconds. Of a file with
-        several streams, ``extra["streams"]`` says which were read, such as {"audio": "2 of 2"}.
+        several streams, ``extra["streams"]`` says which were read, counted from 0, such as {"audio": 1}.
 
     Raises:
-        Reject: unreadable, truncated, no_video, no_audio or too_short.
+        Reject: unreadable, truncated, no_video, no_audio, no_stream, too_short or too_large.
     """
-    picture = read_frames(video, span)
-    needed = None if span is None else (float(picture.times[0]), picture.end)
+    picture = read_frames(video, span, streams)
+    # The sound may go on for hours after the picture.
+    needed = -np.inf if span is None else float(picture.times[0]), picture.end
     if audio is None:
-        sound, heard = read_audio(video, needed)
+        sound, heard = read_audio(video, needed, streams)
     else:
         late = picture.container_start - sound_start(audio)
-        sound, heard = read_audio(audio, needed and (needed[0] - late, needed[1] - late))
+        sound, heard = read_audio(audio, (needed[0] - late, needed[1] - late))
         heard += late
     sound_end = heard + len(sound) / SAMPLE_RATE
-    _refuse_truncated(picture, span, sound_end if audio is None else picture.end)
+    _refuse_truncated(picture, span, None if audio else partial(sound_stop, video, streams))
 
     first = int(np.searchsorted(picture.times, heard - TOLERANCE))
     start = float(picture.times[min(first, len(picture.times) - 1)])
@@ -61,32 +70,36 @@ def read_clip(
     )
 
 
-def read_picture(video: Path, fps: float | None = None) -> Clip:
+def read_picture(video: Path, fps: float | None = None, streams: Streams = AS_PLAYERS) -> Clip:
     """Decode a video without its sound, from its first frame to its end: a Clip with empty audio.
 
     Raises:
-        Reject: unreadable, truncated or no_video.
+        Reject: unreadable, truncated, no_video, no_stream or too_large.
     """
-    picture = read_frames(video)
-    _refuse_truncated(picture, None, picture.end)
+    picture = read_frames(video, streams=streams)
+    _refuse_truncated(picture, None)
     frames, fps = _on_grid(picture, float(picture.times[0]), picture.end, fps)
     return Clip(frames, fps, np.zeros(0, np.float32), extra={"start": 0.0, **_several(picture, "video")})
 
 
 def _several(picture: Picture, *kinds: str) -> dict:
-    streams = {kind: which for kind, which in picture.streams.items() if kind in kinds}
-    return {"streams": streams} if streams else {}
+    read = {kind: place for kind, place in picture.streams.items() if kind in kinds}
+    return {"streams": read} if read else {}
 
 
 def _on_grid(picture: Picture, start: float, end: float, fps: float | None) -> tuple[np.ndarray, float]:
-    """The frames nearest to start + i / fps, as many as end before ``end``, and the rate. Raises Reject("too_short").
+    """The frames nearest to start + i / fps, as many as end before ``end``, and the rate.
 
-    The picture's own frames are given up one by one, so that they are not held twice.
+    The picture's own frames are given up one by one, so that they are not held twice. Raises Reject("too_short"), or
+    Reject("too_large") where a few frames last so long that the grid would fill the memory.
     """
     fps = fps or picture.rate
     count = int((end - start + TOLERANCE) * fps)
     if count < 1:
         raise Reject("too_short", "picture and sound do not overlap")
+    height, width, _ = picture.frames[0].shape
+    if count * height * width > MOST:
+        raise Reject("too_large", f"{count} pictures of {width}x{height} pixels do not fit the memory")
     ticks = start + np.arange(count) / fps
     shown = nearest(picture.times, ticks)
     frames = np.empty((count, *picture.frames[0].shape), np.uint8)
@@ -115,19 +128,25 @@ def nearest(times: np.ndarray, ticks: np.ndarray) -> np.ndarray:
     return np.where(later & (ahead < usual + TOLERANCE), after, before)
 
 
-def _refuse_truncated(picture: Picture, span: tuple[float, float] | None, sound_end: float) -> None:
+def _refuse_truncated(
+    picture: Picture, span: tuple[float, float] | None, sound_stop: Callable[[], float] | None = None
+) -> None:
     """A video is truncated when more than 0.2 s and more than a twentieth of its declared duration are missing.
 
     Where the length is not declared but found from the data (MPEG program streams, AVI) a cut file is a shorter clip.
-    Of a span, the part within the declared duration counts.
+    Of a span, the part within the declared duration counts. A longer sound, whose end ``sound_stop`` tells, may be what
+    the declared duration is of.
     """
     if picture.declared is None:
         return
     begin = min(picture.first, picture.container_start)
     if span is None:
-        expected, reached = picture.declared, max(picture.end, sound_end) - begin
+        expected, reached = picture.declared, picture.end - begin
     else:
         expected = min(span[1], picture.declared - (picture.first - begin)) - span[0]
         reached = picture.end - float(picture.times[0])
-    if expected - reached > max(0.2, expected / 20):
+    slack = max(0.2, expected / 20)
+    if span is None and sound_stop and expected - reached > slack:
+        reached = max(reached, sound_stop() - begin)
+    if expected - reached > slack:
         raise Reject("truncated", f"{reached:.2f} s decoded of the {expected:.2f} s declared")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
@@ -9,8 +10,9 @@ from typing import BinaryIO
 import av
 
 from slts.data.clip import Reject
-from slts.data.media.container import audio_stream, container_start, open_media, video_stream
+from slts.data.media.container import container_start, open_media
 from slts.data.media.muxing import restamp
+from slts.data.media.streams import AS_PLAYERS, Streams, audio_stream, video_stream
 from slts.errors import UserError
 from slts.whole_files import refuse_sources, sha256, whole_file, write_whole
 
@@ -32,7 +34,7 @@ def repaired_before(video: Path) -> dict | None:
         return None
 
 
-def repair_video(video: Path, offset_ms: float, method: str, out: Path) -> bool:
+def repair_video(video: Path, offset_ms: float, method: str, out: Path, streams: Streams = AS_PLAYERS) -> bool:
     """Write ``out``: the packets of ``video``, those of its sound later by ``offset_ms``, and the sidecar.
 
     Args:
@@ -40,12 +42,14 @@ def repair_video(video: Path, offset_ms: float, method: str, out: Path) -> bool:
         offset_ms: positive where the video lags the audio.
         method: what found the offset, for the sidecar.
         out: file to write; its suffix names the container. Whole or not there.
+        streams: which streams of ``video`` are taken.
 
     Returns:
         Whether anything was written: not if ``video`` is a repaired file, or ``out`` is its repair already.
 
     Raises:
-        Reject: unreadable, no_video or no_audio; unreadable also where the container of ``out`` cannot hold a stream.
+        Reject: unreadable, no_video, no_audio or no_stream; unreadable also where the container of ``out`` cannot
+            hold a stream.
         UserError: ``out`` is the source or another file, or its suffix is not among TIMED.
         OSError: ``out`` cannot be written.
     """
@@ -55,19 +59,21 @@ def repair_video(video: Path, offset_ms: float, method: str, out: Path) -> bool:
     source = sha256(video)
     if out.exists():
         there = repaired_before(out) or {}
-        if (there.get("source_sha256"), there.get("offset_ms")) == (source, offset_ms):
+        same = there.get("streams", asdict(AS_PLAYERS)) == asdict(streams)
+        if same and (there.get("source_sha256"), there.get("offset_ms")) == (source, offset_ms):
             return False
         raise UserError(f"out={out} exists and is not the repair of {video} by {offset_ms:g} ms; choose another name")
     if out.suffix.lower() not in TIMED:
         raise UserError(f"out={out}: {out.suffix or 'no suffix'} cannot hold sound that starts late; use .mkv or .mp4")
     with whole_file(out) as file:
-        pictures = shift_sound(video, offset_ms, file)
+        pictures = shift_sound(video, offset_ms, file, streams)
         file.flush()
         record = {
             "source": video.name,
             "source_sha256": source,
             "offset_ms": offset_ms,
             "method": method,
+            "streams": asdict(streams),
             "video_packets_sha256": pictures,
             "sha256": sha256(Path(file.name)),
         }
@@ -75,14 +81,14 @@ def repair_video(video: Path, offset_ms: float, method: str, out: Path) -> bool:
     return True
 
 
-def shift_sound(video: Path, offset_ms: float, out: BinaryIO) -> str:
+def shift_sound(video: Path, offset_ms: float, out: BinaryIO, streams: Streams = AS_PLAYERS) -> str:
     """Copy the packets of picture and sound, the sound's times later by ``offset_ms``. Returns the picture's SHA-256.
 
     ``out`` is a file opened for writing, whose suffix names the container.
     Picture and sound keep their presentation times otherwise, less a common constant that makes the first 0. Sound
     that would be heard before the first picture is left out: nothing needs a negative time.
     """
-    with open_media(video) as source:
+    with open_media(video, streams=streams) as source:
         picture, sound = video_stream(source), audio_stream(source)
         packets = {picture.index: [], sound.index: []}
         for packet in source.demux(picture, sound):

@@ -9,7 +9,8 @@ import soundfile
 
 from slts.audio import SAMPLE_RATE
 from slts.data.clip import Reject
-from slts.data.media.container import LONGEST_JUMP, audio_stream, decoded_frames, frame_time, open_media, seek
+from slts.data.media.container import LONGEST_JUMP, decoded_frames, frame_time, open_media, seek
+from slts.data.media.streams import AS_PLAYERS, Streams, audio_stream
 from slts.whole_files import write_whole
 
 GAP = 0.02
@@ -18,26 +19,32 @@ RUN_UP = (1.0, 5.0, 25.0)
 """Seconds before a span at which decoding sets in: most codecs need the frames before for the first samples."""
 AROUND = 0.1
 """Seconds of sound kept on both sides of a span, so that resampling has no edge in it."""
+MOST = 2**28
+"""Samples of sound that are held at once, at the file's own rate: an hour and a half at 48 kHz."""
 STEADY = 100
 """Frames whose timestamps together tell when a span starts: Matroska rounds each to a millisecond."""
 
 
-def read_audio(source: Path | bytes, span: tuple[float, float] | None = None) -> tuple[np.ndarray, float]:
-    """Decode the first audio stream: ((N,) float32 in [-1, 1], mono 16 kHz; presentation time of sample 0 in seconds).
+def read_audio(
+    source: Path | bytes, span: tuple[float, float] | None = None, streams: Streams = AS_PLAYERS
+) -> tuple[np.ndarray, float]:
+    """Decode the audio stream: ((N,) float32 in [-1, 1], mono 16 kHz; presentation time of sample 0 in seconds).
 
     Channels are decoded to 16 bits and averaged, then resampled by libswresample, whose delay is compensated: an
     instant of the file keeps its time, and the sample count is ffmpeg's. Gaps in the timestamps become silence.
 
     Args:
         source: a file or its bytes.
-        span: presentation times from and to which sound is needed; somewhat more is returned, not the whole file.
+        span: presentation times from and to which sound is needed, from -inf for all before; somewhat more is
+            returned, not the whole file.
+        streams: which stream is taken.
 
     Raises:
-        Reject: unreadable, truncated or no_audio.
+        Reject: unreadable, truncated, no_audio, no_stream, or too_large before it fills the memory.
     """
     begin, end = (-np.inf, None) if span is None else (span[0] - AROUND, span[1] + AROUND)
     for run_up in (*RUN_UP, np.inf):
-        with open_media(source) as container:
+        with open_media(source, streams=streams) as container:
             stream = audio_stream(container)
             rate = stream.rate
             jumped = begin - run_up > _stated_start(stream)
@@ -72,6 +79,14 @@ def sound_start(source: Path) -> float:
         return frame_time(frame, stream, container)
 
 
+def sound_stop(source: Path, streams: Streams = AS_PLAYERS) -> float:
+    """Presentation time at which the last packet ends, in seconds, -inf without one; nothing is decoded."""
+    with open_media(source, streams=streams) as container:
+        packets = container.demux(audio_stream(container))
+        stops = (float((packet.pts + (packet.duration or 0)) * packet.time_base) for packet in packets if packet.pts)
+        return max(stops, default=-np.inf)
+
+
 def _stated_start(stream: av.AudioStream) -> float:
     return float((stream.start_time or 0) * stream.time_base)
 
@@ -81,7 +96,7 @@ def _pieces(
 ) -> tuple[list[np.ndarray], float] | None:
     """Mono pieces at the stream's rate that end after ``begin``, and the time of their first sample.
 
-    None where a jump to before ``begin`` led elsewhere.
+    Silence in a gap ends at ``end``. None where a jump to before ``begin`` led elsewhere.
     """
     rate = stream.rate
     # swr's mono downmix in float is 3 dB hot; stereo (or mono) at 16 bits leaves the averaging to us.
@@ -95,6 +110,8 @@ def _pieces(
         length += len(piece)
         if start + length / rate > begin:
             pieces.append(piece)
+            if length - left_out > MOST:
+                raise Reject("too_large", f"more than {MOST / rate / 60:.0f} minutes of sound do not fit the memory")
         else:
             left_out += len(piece)
 
@@ -108,7 +125,8 @@ def _pieces(
             if abs(late) > LONGEST_JUMP:
                 raise Reject("unreadable", f"the audio timestamps jump by {late:.0f} s")
             if late > GAP:
-                take(np.zeros(round(late * rate), np.float32))
+                needed = late if end is None else min(late, max(0.0, end - start - length / rate))
+                take(np.zeros(round(needed * rate), np.float32))
                 lags.append(0.0)
             elif late < -GAP:
                 continue
