@@ -1,155 +1,27 @@
-"""One schema for every command: the commented YAML files under ``conf/``.
-
-Each key stands on a line ``key: value  # what it means; [constraint]``. The value is the default and gives the type,
-the comment is what ``--help`` prints, the constraint is what this module enforces. A constraint is one or more
-alternatives joined by ``or``: ``null``, ``text``, ``folder name``, ``a|b|c``, ``>0``, ``>=1``, ``0..1``, ``whole >=0``,
-and ``4 x 1..8`` for a list of four.
-"""
+"""The config of a command: what the user typed, composed by Hydra and held against the schema of slts.schema."""
 
 import difflib
 import re
 import shlex
-from dataclasses import dataclass
-from pathlib import Path
 
 import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from slts.errors import UserError
+from slts.schema import Key, conf_dir, conf_dirs, documented_keys, groups, option_keys, options, schema
 from slts.secrecy import without_secrets
+
+CHOICES = ("variant", "experiment")
+"""Groups that only set keys which others document."""
 
 
 class Typed(DictConfig):
     """The config of a command, as ``compose`` makes it of what the user typed. One that was loaded is none."""
-
-
-PACKAGE = Path(__file__).resolve().parent
-LINE = re.compile(r"^(?P<indent> *)(?P<key>\w+):(?P<value>[^#]*?)\s*(?:#\s*(?P<comment>.*))?$")
-RULE = re.compile(r";?\s*\[(?P<rule>[^\]]+)\]$")
-RANGE = re.compile(r"^(?P<low>-?[\d.e-]+)\.\.(?P<high>-?[\d.e-]+)$")
-LIST = re.compile(r"^(?P<length>\d+) x (?P<rule>.+)$")
-
-
-def conf_dir() -> Path:
-    """``conf/`` inside an installed wheel, else beside the package in a checkout."""
-    inside = PACKAGE / "conf"
-    return inside if inside.is_dir() else PACKAGE.parent / "conf"
-
-
-@dataclass(frozen=True)
-class Key:
-    """One documented key of a config file."""
-
-    default: object
-    sentence: str
-    constraint: str | None
-
-    def check(self, name: str, value: object) -> None:
-        """Raises UserError naming the key, the value and what is allowed."""
-        problem = None
-        whole = isinstance(self.default, int) and not isinstance(self.default, bool)
-        if whole and isinstance(value, float):
-            problem = "must be a whole number"
-        elif self.constraint and not any(_allowed(value, part) for part in re.split(r"\s+or\s+", self.constraint)):
-            problem = f"must be {self.constraint.replace('|', ' | ').replace('folder name', 'a folder name')}"
-        elif not self.constraint and not _same_type(value, self.default):
-            problem = f"must be like its default, {self.default!r}"
-        if problem:
-            raise UserError(f"{name}={value}: {problem} ({self.sentence})")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _allowed(value: object, rule: str) -> bool:
-    if rule == "null":
-        return value is None
-    if rule == "text":
-        return isinstance(value, str) and bool(value)
-    if rule == "folder name":
-        return isinstance(value, str) and value not in ("", ".", "..") and not set(value) & set("/\\\0\n")
-    if rule.startswith("whole "):
-        return isinstance(value, int) and _allowed(value, rule.removeprefix("whole "))
-    if rule.startswith((">", "<")):
-        bound = float(rule.lstrip("<>="))
-        if not _is_number(value):
-            return False
-        return {">": value > bound, ">=": value >= bound}[rule.rstrip("0123456789.e-")]
-    if several := LIST.match(rule):
-        proper = isinstance(value, (list, ListConfig)) and len(value) == int(several["length"])
-        return proper and all(_allowed(one, several["rule"]) for one in value)
-    if span := RANGE.match(rule):
-        return _is_number(value) and float(span["low"]) <= value <= float(span["high"])
-    return str(value) in rule.split("|")
-
-
-def _same_type(value: object, default: object) -> bool:
-    if default is None or (isinstance(default, str) and default.startswith(("???", "${"))):
-        return True
-    if isinstance(default, bool) or isinstance(value, bool):
-        return isinstance(value, bool) and isinstance(default, bool)
-    if isinstance(default, float):
-        return _is_number(value)
-    if isinstance(default, list):
-        return isinstance(value, (list, ListConfig))
-    return isinstance(value, type(default))
-
-
-def documented_keys(file: Path) -> dict[str, Key]:
-    """The keys of one YAML file by dotted path, in their order; files it inherits from come first."""
-    text = file.read_text()
-    tree = yaml.safe_load(text) or {}
-    keys: dict[str, Key] = {}
-    for parent in tree.pop("defaults", []):
-        if isinstance(parent, str) and parent != "_self_":
-            keys.update(documented_keys(file.parent / f"{parent.removeprefix('/')}.yaml"))
-    path: list[tuple[int, str]] = []
-    for line in text.splitlines():
-        match = LINE.match(line)
-        if not match or match["key"] == "defaults":
-            continue
-        indent = len(match["indent"])
-        path = [(depth, name) for depth, name in path if depth < indent] + [(indent, match["key"])]
-        dotted = ".".join(name for _, name in path)
-        default = _at(tree, dotted)
-        if isinstance(default, dict) and default:
-            continue
-        comment = match["comment"] or ""
-        rule = RULE.search(comment)
-        sentence = comment[: rule.start()] if rule else comment
-        known = keys.get(dotted)
-        keys[dotted] = Key(
-            default,
-            sentence.strip(" ;") or (known.sentence if known else ""),
-            rule["rule"] if rule else known.constraint if known else None,
-        )
-    return keys
-
-
-def _at(tree: dict, dotted: str) -> object:
-    for name in dotted.split("."):
-        tree = tree.get(name) if isinstance(tree, dict) else None
-    return tree
-
-
-def schema(verb: str, choices: dict[str, str | None]) -> dict[str, Key]:
-    """Every documented key of a verb under the chosen group options (``{"model": "small", ...}``)."""
-    keys: dict[str, Key] = {}
-    for group, option in reversed(choices.items()):
-        if option is None:
-            continue
-        file = conf_dir() / group / f"{option}.yaml"
-        everywhere = "@package _global_" in file.read_text().partition("\n")[0]
-        for name, key in documented_keys(file).items():
-            if key.sentence:  # a variant or an experiment only overrides what others document
-                keys[name if everywhere else f"{group}.{name}"] = key
-    return {**documented_keys(conf_dir() / f"{verb}.yaml"), **keys}
 
 
 def compose(verb: str, overrides: list[str]) -> tuple[DictConfig, dict[str, Key]]:
@@ -169,14 +41,13 @@ def compose(verb: str, overrides: list[str]) -> tuple[DictConfig, dict[str, Key]
             raise UserError(f"{override}: ${{ is a reference in Hydra, and no value may hold one; write what it means")
         _refuse_other_files(override)
     try:
-        with initialize_config_dir(config_dir=str(conf_dir()), version_base=None):
-            composed = hydra_compose(verb, overrides=overrides, return_hydra_config=True)
-        choices = {k: v for k, v in composed.hydra.runtime.choices.items() if not k.startswith("hydra/")}
+        composed, choices = _composed(verb, overrides)
         config = OmegaConf.masked_copy(composed, [key for key in composed if key != "hydra"])
         OmegaConf.resolve(config)
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(_explain(verb, overrides, error)) from None
     keys = schema(verb, choices)
+    _refuse_foreign(config, keys, choices)
     missing = sorted(OmegaConf.missing_keys(config))
     if missing:
         raise UserError(
@@ -190,6 +61,31 @@ def compose(verb: str, overrides: list[str]) -> tuple[DictConfig, dict[str, Key]
         except UserError as error:
             raise UserError(f"{error}{'' if isinstance(value, str) else _as_text(name, key, overrides)}") from None
     return Typed(config), keys
+
+
+def _composed(verb: str, overrides: list[str]) -> tuple[DictConfig, dict[str, str | None]]:
+    """What Hydra makes of a verb's file and overrides, and the option of each group."""
+    added = [f"'file://{folder}'" for folder in conf_dirs()[1:]]
+    searched = [f"hydra.searchpath=[{','.join(added)}]"] if added else []
+    with initialize_config_dir(config_dir=str(conf_dir()), version_base=None):
+        composed = hydra_compose(verb, overrides=[*overrides, *searched], return_hydra_config=True)
+    return composed, {k: v for k, v in composed.hydra.runtime.choices.items() if not k.startswith("hydra/")}
+
+
+def _refuse_foreign(config: DictConfig, keys: dict[str, Key], choices: dict[str, str | None]) -> None:
+    """Refuses a variant or an experiment that sets keys which the chosen task, model and so on do not have: nobody
+    would read them, and the run would bear a name that it does not deserve."""
+    for group in CHOICES:
+        option = choices.get(group)
+        own = option_keys(group, option) if option else {}
+        foreign = [name for name in own if name not in keys and name not in CHOICES]
+        if foreign:
+            whose = foreign[0].partition(".")[0]
+            fitting = [other for other in options(group) if option_keys(group, other).keys() <= {*keys, *CHOICES}]
+            raise UserError(
+                f"{group}={option} sets {foreign[0]}, which {whose}={choices.get(whose)} does not have; take"
+                f" {group}={'|'.join(fitting) or 'null'}, or another {whose}"
+            )
 
 
 def _as_text(name: str, key: Key, overrides: list[str]) -> str:
@@ -215,17 +111,12 @@ def _refuse_other_files(override: str) -> None:
     """Hydra reads a group's option as a path, which may lead out of ``conf/``, and hydra.searchpath adds to it."""
     if not _readable(override):
         return  # by Hydra neither
-    parsed, groups = OverridesParser.create().parse_override(override), _groups()
+    parsed, known = OverridesParser.create().parse_override(override), groups()
     name, value = parsed.key_or_group, parsed.value()
     if "/" in name or parsed.package is not None or name.split(".")[0] == "hydra":
-        raise UserError(f"{override}: not of the form key=value or group=option; groups are {', '.join(groups)}")
-    if name in groups and str(value) not in groups[name]:  # a list of options would be merged
-        raise UserError(f"{override}: no such {name}; choose one of {', '.join(groups[name])}")
-
-
-def _groups() -> dict[str, list[str]]:
-    """The options of each group."""
-    return {path.name: sorted(f.stem for f in path.glob("*.yaml")) for path in conf_dir().iterdir() if path.is_dir()}
+        raise UserError(f"{override}: not of the form key=value or group=option; groups are {', '.join(known)}")
+    if name in known and str(value) not in known[name]:  # a list of options would be merged
+        raise UserError(f"{override}: no such {name}; choose one of {', '.join(known[name])}")
 
 
 def _explain(verb: str, overrides: list[str], error: Exception) -> str:
@@ -235,9 +126,9 @@ def _explain(verb: str, overrides: list[str], error: Exception) -> str:
         name = override.partition("=")[0]
         if "=" not in override:
             return f"{override!r} is not of the form key=value; slts {verb} --help lists the keys"
-        known = _all_names(verb)
-        if name not in known and name.split(".")[0] in message:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        known = _all_keys(verb)
+        if name not in known and name not in groups() and name.split(".")[0] in message:
+            near = _named_in_words(name, known) or difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]}?" if near else f"slts {verb} --help lists the keys"
             return f"{override}: slts {verb} has no key '{name}' here; {hint}"
         if not _readable(override):
@@ -258,12 +149,20 @@ def _readable(override: str) -> bool:
         return False
 
 
-def _all_names(verb: str) -> list[str]:
-    names = list(documented_keys(conf_dir() / f"{verb}.yaml"))
-    for file in sorted(conf_dir().glob("*/*.yaml")):
-        everywhere = "@package _global_" in file.read_text().partition("\n")[0]
-        names += [name if everywhere else f"{file.parent.name}.{name}" for name in documented_keys(file)]
-    return names
+def _all_keys(verb: str) -> dict[str, Key]:
+    """Of a verb's file and of every option of every group."""
+    found = [option_keys(group, option) for group, known in groups().items() for option in known]
+    return {name: key for keys in [documented_keys(conf_dir() / f"{verb}.yaml"), *found] for name, key in keys.items()}
+
+
+def _named_in_words(name: str, known: dict[str, Key]) -> list[str]:
+    """Keys of the same group whose sentence has the last part of a name as a word: tau is that of task.temperature."""
+    group, _, word = name.rpartition(".")
+    return [
+        key
+        for key, facts in known.items()
+        if key.rpartition(".")[0] == group and re.search(rf"\b{re.escape(word)}\b", facts.sentence)
+    ]
 
 
 def help_text(verb: str, purpose: str, overrides: list[str]) -> str:
@@ -273,15 +172,13 @@ def help_text(verb: str, purpose: str, overrides: list[str]) -> str:
     for override in overrides:
         _refuse_other_files(override)
     fill = [r for r in required if r.partition("=")[0] not in given]
-    with initialize_config_dir(config_dir=str(conf_dir()), version_base=None):
-        composed = hydra_compose(verb, overrides=overrides + fill, return_hydra_config=True)
-    choices = {k: v for k, v in composed.hydra.runtime.choices.items() if not k.startswith("hydra/")}
+    composed, choices = _composed(verb, overrides + fill)
     lines = [f"slts {verb} key=value ...", "", purpose.strip(), ""]
     if choices:
         lines.append("Groups (group=option; options in brackets, * is chosen):")
         for group, chosen in reversed(choices.items()):
-            options = sorted(f.stem for f in (conf_dir() / group).glob("*.yaml"))
-            lines.append(f"  {group:<12} [{' '.join('*' + o if o == chosen else o for o in options)}]")
+            shown_options = " ".join("*" + option if option == chosen else option for option in options(group))
+            lines.append(f"  {group:<12} [{shown_options}]")
         lines.append("")
     lines.append("Keys (default, meaning, allowed values):")
     for name, key in schema(verb, choices).items():

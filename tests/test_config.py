@@ -3,8 +3,9 @@
 import pytest
 from omegaconf import OmegaConf
 
-from slts.config import Key, compose, conf_dir, documented_keys
+from slts.config import Key, compose
 from slts.errors import UserError
+from slts.schema import conf_dir, documented_keys
 
 GIVEN = ["data=x", "name=y"]
 

@@ -28,7 +28,8 @@ def utterances(config) -> list[Utterance]:
 
     Args:
         config: ``root`` (the folder of the speakers, one that holds it as ``Dataset``, or one speaker's), ``speakers``,
-            ``source``, ``windows``, ``fps``, ``video_stream``, ``audio_stream``; of the crops also ``faces``, ``size`` and ``largest_gap``.
+            ``source``, ``windows``, ``fps``, ``video_stream``, ``audio_stream``; of the crops also ``faces``, ``size``
+            and ``largest_gap``.
 
     Raises:
         UserError: no such root, no lists, an unknown speaker, a bad list, or keys that do not go together.

@@ -68,8 +68,8 @@ class _Headers(io.FileIO):
 
 
 def index_shard(path: Path) -> list[dict]:
-    """Where the samples of a shard lie, in file order: [{key, members: {mp4 | flac | json | NAME.flac: place}}], a place
-    being (offset, size) in bytes.
+    """Where the samples of a shard lie, in file order: [{key, members: {mp4 | flac | json | NAME.flac: place}}], where
+    a place is (offset, size) in bytes.
 
     Only headers are read. Raises UserError for what is not ours by the rule at the head of this module.
     """

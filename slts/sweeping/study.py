@@ -11,10 +11,11 @@ from optuna.pruners import BasePruner, MedianPruner, NopPruner, SuccessiveHalvin
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage
 
-from slts.config import PACKAGE, compose
+from slts.config import compose
 from slts.data.shard_source import corpus_of
 from slts.errors import UserError
 from slts.metrics.columns import validated
+from slts.schema import PACKAGE
 from slts.sweeping.grid import GridSampler
 from slts.sweeping.space import Value, ends, grid, override, read_space
 from slts.systems import check_task, given_by

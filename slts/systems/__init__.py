@@ -5,8 +5,9 @@ from importlib.metadata import entry_points
 
 from torch import nn
 
-from slts.config import compose, options
+from slts.config import compose
 from slts.errors import UserError
+from slts.schema import options
 from slts.systems.contract import SystemModule
 
 

@@ -10,9 +10,9 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
-from slts.config import conf_dir, documented_keys, schema
 from slts.errors import UserError
 from slts.folders import read_plain
+from slts.schema import option_keys, options, schema
 
 LARGEST = 100_000
 """Bytes of a config.yaml; ours have some 3000."""
@@ -76,7 +76,7 @@ def _option(tree: dict, group: str) -> str:
     name = given.get("name") if isinstance(given, dict) else None
     if not isinstance(name, str):
         raise ValueError(f"no {group}.name in it")
-    names = {file.stem: documented_keys(file)["name"].default for file in sorted((conf_dir() / group).glob("*.yaml"))}
+    names = {option: option_keys(group, option)[f"{group}.name"].default for option in options(group)}
     for option, known in names.items():
         if known == name:
             return option

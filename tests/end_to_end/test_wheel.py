@@ -16,7 +16,7 @@ def test_a_wheel_carries_the_config_and_works_elsewhere(tmp_path):
     names = {p.relative_to(tmp_path / "site").parts[0] for p in (tmp_path / "site").rglob("*") if p.is_file()}
     assert {n for n in names if not n.endswith(".dist-info")} == {"slts"}
     code = (
-        "import sys, slts, slts.config, slts.cli; print(slts.__file__, slts.config.conf_dir());"
+        "import sys, slts, slts.schema, slts.cli; print(slts.__file__, slts.schema.conf_dir());"
         "sys.argv = ['slts', 'train', '--help', 'experiment=quickstart']; slts.cli.main()"
     )
     done = subprocess.run(

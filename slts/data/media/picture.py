@@ -73,8 +73,8 @@ def read_frames(
     by decoding from the start; no other frames are held.
 
     Raises:
-        Reject: unreadable, truncated, no_video, no_stream, too_large (before it fills the memory), or too_short when no frame lies
-            in the span.
+        Reject: unreadable, truncated, no_video, no_stream, too_large (before it fills the memory), or too_short when no
+            frame lies in the span.
     """
     with open_media(source, streams=streams) as container:
         stream = video_stream(container)
