@@ -42,7 +42,7 @@ def _train(config, corpus: dict, accelerator) -> int:
 
     from slts.data.loader import Augmentation, ShardDataset, deaths_named, training_loader
     from slts.data.location import typed_data
-    from slts.evaluation.validation import validate
+    from slts.evaluation.judges import validate
     from slts.systems import build_task
     from slts.training.checkpoint import warm_start
     from slts.training.dry_run import report

@@ -19,7 +19,7 @@ def main(config) -> int:
 
     out = Path(config.out)
     outputs = speech_files(find_videos(Path(config.input), print), out)
-    run = load_run_giving(SPEECH, "slts generate", config.run, config.checkpoint)
+    run = load_run_giving((SPEECH,), "slts generate", config.run, config.checkpoint)
     speaker, streams = speaker_index(run, config.speaker), Streams(video=config.video_stream)
     try:
         out.mkdir(parents=True, exist_ok=True)

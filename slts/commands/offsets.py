@@ -46,7 +46,7 @@ def _check(config) -> None:
 
 
 def _estimate(config) -> int:
-    from slts.evaluation.pictures import offset_histogram
+    from slts.evaluation.figures import offset_histogram
     from slts.whole_files import refuse_sources
 
     out = Path(config.out or "offsets.csv")
@@ -159,7 +159,7 @@ def _estimated(config) -> tuple[list[dict], float]:
     run = (
         load_syncnet(config.weights)
         if config.weights
-        else load_run_giving(OFFSETS, "slts offsets", config.run, config.checkpoint)
+        else load_run_giving((OFFSETS,), "slts offsets", config.run, config.checkpoint)
     )
     task = run.config.task.name
     if config.method not in (None, task):

@@ -1,4 +1,4 @@
-"""Clips of a split put through a task: generated audio beside the recorded, and the offsets found."""
+"""Clips of a split put through a system: what it gives of each, beside what was recorded."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import torch
 
 from slts.audio.mel import HOP
 from slts.audio.upsampling import mel_lengths
-from slts.systems.contract import OFFSETS
+from slts.systems.contract import OFFSETS, SPEECH
 
 
 @dataclass
@@ -16,12 +16,12 @@ class GeneratedClip:
     key: str
     reference: np.ndarray
     """(N,) recorded audio, 16 kHz."""
-    generated: np.ndarray
-    """(N,) generated audio, in sync with the video."""
+    generated: np.ndarray | None
+    """(N,) generated audio, in sync with the video; None where the system gives none."""
     offset_ms: float | None
     """True offset of the data, None where unknown."""
     dsm_offset_ms: float | None = None
-    """The task's estimate of it, None where the task makes none."""
+    """The system's estimate of it, None where it makes none."""
     confidence: float | None = None
     at_edge: bool = False
     """The estimate lies at the limit of the search range."""
@@ -32,16 +32,19 @@ def generate_clips(task: torch.nn.Module, batches, device: torch.device) -> Iter
     """One GeneratedClip for each clip of ``batches``, in their order."""
     for batch in batches:
         batch = batch.to(device)
-        audio = task.generate(batch).float().cpu().numpy()
+        speech = task.generate(batch).float().cpu().numpy() if SPEECH in task.gives else None
         estimate = task.offsets(batch) if OFFSETS in task.gives else None
         samples = (mel_lengths(batch.frames, batch.fps) * HOP).tolist()
         for i, key in enumerate(batch.key):
             count = min(samples[i], batch.audio.shape[1])
             clip = GeneratedClip(
-                key, batch.audio[i, :count].cpu().numpy(), audio[i, :count], _known(batch.offset_ms[i])
+                key=key,
+                reference=batch.audio[i, :count].cpu().numpy(),
+                generated=None if speech is None else speech[i, :count],
+                offset_ms=_known(batch.offset_ms[i]),
             )
             if estimate is not None:
-                clip.dsm_offset_ms, clip.confidence = float(estimate.ms[i]), float(estimate.confidence[i])
+                clip.dsm_offset_ms, clip.confidence = _known(estimate.ms[i]), float(estimate.confidence[i])
                 clip.at_edge = bool(estimate.at_edge[i])
             yield clip
 

@@ -96,6 +96,8 @@ _OFFSETS = (
 )  # fmt: skip
 _WORDS = (
     Column("w_wer", "w-WER %", "word error rate of Whisper", "%", "low", 2, "words", tables=_EVERYWHERE),
+    Column("w_wer_reference", "w-WER (heard) %", "that of clips without text, against Whisper on the recorded sound",
+           "%", "low", 2, "words"),
     Column("k_wer", "k-WER %", "word error rate of the corpus's own recogniser", "%", "low", 2, "words",
            tables=_EVERYWHERE),
 )  # fmt: skip

@@ -12,19 +12,15 @@ import torch
 
 from slts.memory import keep_freed_memory
 from slts.metrics.alignment import offsets_ms, overlap
-from slts.metrics.cepstral import mcd, mcd_db
+from slts.metrics.columns import COLUMNS, PLAIN
 from slts.metrics.excerpt import Excerpt, Undefined, checked_pair
-from slts.metrics.intelligibility import stoi_estoi
 from slts.metrics.quality import pesq
 
-COMPARISONS: dict[tuple[str, ...], Callable] = {
-    ("stoi", "estoi"): stoi_estoi,
-    ("pesq",): pesq,
-    ("mcd",): mcd,
-    ("mcd_db",): mcd_db,
+COMPARISONS = {
+    compare: tuple(name for name in PLAIN if COLUMNS[name].compare is compare)
+    for compare in dict.fromkeys(COLUMNS[name].compare for name in PLAIN)
 }
-"""What is computed on a pair of equal length: the names of the values and the function that gives them."""
-PLAIN = tuple(name for names in COMPARISONS for name in names)
+"""What is computed on a pair of equal length: the function, and the names of the values that it gives."""
 ALIGNED = tuple(f"a_{name}" for name in PLAIN)
 """The same values on the overlap after the frontend's offset has been taken out."""
 OFFSETS = ("frontend_offset_ms", "refined_offset_ms")
@@ -52,7 +48,7 @@ def _attempt(compute: Callable, names: Sequence[str], *arguments) -> dict[str, f
 def _compare(pair: tuple[Excerpt, Excerpt], wanted: set[str], pesq_mode: str) -> dict[str, float | Undefined]:
     """The wanted plain values of a pair of equal length."""
     outcome: dict[str, float | Undefined] = {}
-    for names, compute in COMPARISONS.items():
+    for compute, names in COMPARISONS.items():
         if wanted.intersection(names):
             compute = functools.partial(compute, mode=pesq_mode) if compute is pesq else compute
             outcome |= _attempt(compute, names, *pair)

@@ -47,7 +47,7 @@ def calibrate(run: TrainedRun, batch_size: int, given: Path | None = None) -> Ca
     Raises:
         UserError: the run has no offsets of its own to calibrate, its corpus is gone, or no lag stands out.
     """
-    need(run.task, SINGLE_FRAMES, f"run={run.directory.path} (variant {run.config.variant})", "calibrate=true")
+    need(run.task, (SINGLE_FRAMES,), f"run={run.directory.path} (variant {run.config.variant})", "calibrate=true")
     features, mels, offsets = [], [], []
     loader = evaluation_loader(run.dataset(_trained_on(run, given), "train"), batch_size, CLIPS)
     for batch in track(loader, "calibrating"):

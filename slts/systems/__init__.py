@@ -26,22 +26,24 @@ def given_by(config) -> tuple[str, ...]:
     return _module(config.task.name).gives(config)
 
 
-def need(task: nn.Module, wanted: str, who: str, command: str) -> None:
+def need(task: nn.Module, wanted: tuple[str, ...], who: str, command: str) -> None:
     """Refuses a system that lacks what a command needs. Raises UserError with the tasks that have it.
 
     Args:
         task: the system.
-        wanted: a word of slts.systems.contract.
+        wanted: words of slts.systems.contract, of which one is enough.
         who: names the system, as ``run=DIR (task slts, variant no_asm)``.
         command: that needs it.
     """
-    if wanted not in task.gives:
-        others = [name for name in options("task") if wanted in given_by(compose("train", _default(name))[0])]
-        given = " and ".join(word.replace("_", " ") for word in task.gives)
-        raise UserError(
-            f"{command} needs {wanted.replace('_', ' ')}, and {who} gives {given} alone; use a run of task="
-            + " or task=".join(others)
-        )
+    if not set(wanted) & set(task.gives):
+        given = {name: given_by(compose("train", _default(name))[0]) for name in options("task")}
+        others = [name for name, words in given.items() if set(wanted) & set(words)]
+        lack = f"{command} needs {_said(wanted, 'or')}, and {who} gives {_said(task.gives, 'and')} alone"
+        raise UserError(f"{lack}; use a run of task={' or task='.join(others) or '..., a system that does'}")
+
+
+def _said(words: tuple[str, ...], link: str) -> str:
+    return f" {link} ".join(word.replace("_", " ") for word in words)
 
 
 def _default(name: str) -> list[str]:

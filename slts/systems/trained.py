@@ -63,9 +63,9 @@ def load_run(path: str | Path, checkpoint: str = "best") -> TrainedRun:
     return TrainedRun(directory, config, corpus, task.to(device).eval(), load_state(weights).step, device)
 
 
-def load_run_giving(wanted: str, command: str, path: str | Path, checkpoint: str = "best") -> TrainedRun:
-    """``load_run`` of a system that gives what ``command`` needs, a word of slts.systems.contract. Raises UserError
-    for one that does not."""
+def load_run_giving(wanted: tuple[str, ...], command: str, path: str | Path, checkpoint: str = "best") -> TrainedRun:
+    """``load_run`` of a system that gives what ``command`` needs: one of the ``wanted`` words of slts.systems.contract.
+    Raises UserError for one that does not."""
     run = load_run(path, checkpoint)
     need(run.task, wanted, f"run={path} (task {run.config.task.name}, variant {run.config.variant})", command)
     return run

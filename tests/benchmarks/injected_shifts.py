@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from slts.data.loader import evaluation_loader
-from slts.evaluation.synchronisation import shift
-from slts.evaluation.syncnet import load_syncnet
+from slts.evaluation.judges.offsets import shift
+from slts.systems.syncnet.published import load_syncnet
 from slts.systems.trained import load_run
 
 

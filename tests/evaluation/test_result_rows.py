@@ -1,34 +1,61 @@
 """What a result row says of offsets."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from conftest import slts
 from omegaconf import OmegaConf
 from ranks import TINY
 
-from slts.evaluation.results import SCORES, result_row
+from slts.evaluation.judges import Evaluation
+from slts.evaluation.judges.offsets import OffsetsJudge
+from slts.evaluation.results import known_pairs, result_row
+from slts.metrics.columns import COLUMNS
 
 CONFIG = OmegaConf.create({"task": {"name": "slts"}, "variant": "paper", "seed": 0})
+ASKED = {"sync": "none", "natural": None, "above_confidence": 3.0, "calibrate": False}
 
 
 def clip(true: float, found: float | None, **more) -> dict:
-    given = {"offset_ms": true, "dsm_offset_ms": found, "frontend_offset_ms": true - 30, "at_edge": False}
-    return dict.fromkeys(SCORES, 1.0) | given | more
+    given = {"key": "x", "offset_ms": true, "dsm_offset_ms": found, "frontend_offset_ms": true - 30, "at_edge": False}
+    return given | more
 
 
-def row_of(clips: list[dict], **more) -> dict:
-    return result_row(CONFIG, {"name": "x", "hash": "0"}, "val", "none", 1, clips, {}, **more)
+def judged(clips: list[dict], natural: dict[str, float], **asked) -> dict:
+    run = SimpleNamespace(corpus={"fps": [25.0]})
+    judge = OffsetsJudge(Evaluation(SimpleNamespace(**ASKED | asked), run, None, None))
+    judge.natural = natural
+    return judge.rate([], clips)
 
 
 def test_natural_offsets_join_the_injected():
     # DSM finds both together, 5 ms early; what was there before is unknown of one clip.
-    clips = [clip(t, t + n - 5, natural_ms=n) for t, n in ((-100, 20), (-50, -20), (0, 40))]
-    row = row_of([*clips, clip(40, 40, natural_ms=None)])
-    assert row["offset_bias_whole_ms"] == -5 and row["offset_mae_whole_ms"] == 5
-    assert row["offset_r2_whole_centred"] == pytest.approx(1) and row["offset_r2_truth_centred"] < 0.97
-    assert row["model_offset_ms"] == -30
-    assert row_of([clip(0, 0), clip(9, 9)])["offset_r2_whole"] is None
+    natural = {"a": 20, "b": -20, "c": 40}
+    clips = [clip(t, t + natural[key] - 5, key=key) for key, t in (("a", -100), ("b", -50), ("c", 0))]
+    figures = judged([*clips, clip(40, 40)], natural)
+    assert figures["offset_bias_whole_ms"] == -5 and figures["offset_mae_whole_ms"] == 5
+    assert figures["offset_r2_whole_centred"] == pytest.approx(1) and figures["offset_r2_truth_centred"] < 0.97
+    assert figures["offset_within_a_frame"] == 1 and figures["offset_within_10ms"] == pytest.approx(1 / 4)
+    assert judged([clip(0, 0), clip(9, 9)], {})["offset_r2_whole"] is None
+
+
+def test_against_a_moved_reference_the_frontend_says_nothing():
+    clips = [clip(t, t + 5) for t in (-100, -50, 0)]
+    assert judged(clips, {})["offset_r2_frontend"] is not None
+    assert judged(clips, {}, sync="dsm")["offset_r2_frontend"] is None
+
+
+def test_a_row_has_every_column_and_none_where_nobody_judged():
+    row = result_row(CONFIG, {"name": "x", "hash": "0"}, "val", "none", 1, 3, {"stoi": 0.5, "failed": 1})
+    assert row["stoi"] == 0.5 and row["failed"] == 1 and row["clips"] == 3
+    judged_columns = {name for name, column in COLUMNS.items() if column.judge not in ("corpus", "opinion")}
+    assert judged_columns <= row.keys() and row["pesq"] is None and row["offset_r2_truth"] is None
+
+
+def test_pairs_are_of_clips_that_have_both():
+    first, second = known_pairs([{"a": 1, "b": 2}, {"a": None, "b": 1}, {"a": 3}], "a", "b")
+    assert first.tolist() == [1] and second.tolist() == [2]
 
 
 def test_calibration_and_natural_offsets_by_the_command(tiny_corpus, tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from ranks import Ranks
 
 WHERE = {
-    "pictures": ("slts.evaluation.pictures", "write_whole"),
+    "pictures": ("slts.evaluation.figures", "write_whole"),
     "sounds": ("slts.data.media.sound", "write_whole"),
     "figures": ("slts.training.metrics_log", "append_rows"),
 }

@@ -1,0 +1,74 @@
+"""Who judges a system: one judge for each thing that it gives.
+
+A judge validates in training, makes the figures of ``slts evaluate`` and leaves sounds, pictures or videos. What it
+measures has a column in slts.metrics.columns. ``slts train`` asks the judge of the first thing that a system gives,
+``slts evaluate`` the judges of all.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from torch import nn
+
+from slts.data.loader import ShardDataset
+from slts.evaluation.clips import GeneratedClip
+from slts.systems.contract import OFFSETS, PICTURES, SPEECH
+from slts.systems.trained import TrainedRun
+from slts.training.loop import Validation
+from slts.training.tracking import Media
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What ``slts evaluate`` was asked for: ``config`` is that of the command."""
+
+    config: object
+    run: TrainedRun
+    data: Path
+    dataset: ShardDataset
+
+    @property
+    def title(self) -> str:
+        return f"{self.run.config.name} on {self.config.split}"
+
+
+class Judge(Protocol):
+    """Made before a clip is read, so that what it cannot work with is refused at once. Raises UserError."""
+
+    def __init__(self, evaluation: Evaluation): ...
+
+    @staticmethod
+    def validate(config, accelerator, task: nn.Module, step: int) -> Validation:
+        """Judges up to ``validate_clips`` clips of the val split, shared among the ranks, in training.
+
+        Complete on the main process, empty elsewhere.
+        """
+        ...
+
+    def rate(self, clips: list[GeneratedClip], rows: list[dict]) -> dict[str, float | int | None]:
+        """Figures by column; what is known of each clip goes into its row."""
+        ...
+
+    def show(self, clips: list[GeneratedClip], folder: Path) -> Media:
+        """Writes sounds, pictures or videos into ``folder``."""
+        ...
+
+    def remarks(self) -> list[str]:
+        """Why figures are missing, and what is to be said beside them; a line each."""
+        ...
+
+
+def judges_of(task: nn.Module) -> list[type[Judge]]:
+    """The judges of what a system gives, the one that scores its training first."""
+    from slts.evaluation.judges.offsets import OffsetsJudge
+    from slts.evaluation.judges.pictures import PicturesJudge
+    from slts.evaluation.judges.speech import SpeechJudge
+
+    judges = {SPEECH: SpeechJudge, PICTURES: PicturesJudge, OFFSETS: OffsetsJudge}
+    return [judge for word, judge in judges.items() if word in task.gives]
+
+
+def validate(config, accelerator, task: nn.Module, step: int) -> Validation:
+    """What training asks for every ``validate_every`` steps."""
+    return judges_of(task)[0].validate(config, accelerator, task, step)
