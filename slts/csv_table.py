@@ -11,6 +11,8 @@ from slts.whole_files import write_whole
 def write_csv(file: Path, columns: Sequence[str], rows: Iterable[dict]) -> None:
     """A CSV file with a line of ``columns`` and one of each row; what else a row holds is left out.
 
+    Bytes of names that are no UTF-8 become escapes.
+
     Raises:
         OSError: the file cannot be written; what was there stays.
     """
@@ -18,4 +20,4 @@ def write_csv(file: Path, columns: Sequence[str], rows: Iterable[dict]) -> None:
     table = csv.DictWriter(text, columns, extrasaction="ignore")
     table.writeheader()
     table.writerows(rows)
-    write_whole(file, text.getvalue().encode(errors="surrogateescape"))
+    write_whole(file, text.getvalue().encode(errors="backslashreplace"))
