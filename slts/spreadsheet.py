@@ -26,6 +26,7 @@ def text(written: str) -> str:
 
 def write_csv(file: Path, columns: Sequence[str], rows: Iterable[dict]) -> None:
     """A CSV file, whole or absent, of the columns of the rows; None or a missing one is an empty cell.
+    Bytes of names that are no UTF-8 become escapes.
 
     Raises:
         OSError: the file cannot be written; what was there stays.
@@ -34,7 +35,7 @@ def write_csv(file: Path, columns: Sequence[str], rows: Iterable[dict]) -> None:
     table = csv.writer(written)
     table.writerow(map(cell, columns))
     table.writerows([cell(row.get(name)) for name in columns] for row in rows)
-    write_whole(file, written.getvalue().encode(errors="surrogateescape"))
+    write_whole(file, written.getvalue().encode(errors="backslashreplace"))
 
 
 def csv_text(frame: pd.DataFrame) -> str:

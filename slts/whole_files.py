@@ -73,7 +73,7 @@ def refuse_sources(outputs: Iterable[Path], sources: Iterable[Path]) -> None:
         with contextlib.suppress(OSError):
             known.setdefault(_identity(source), source)
     for output in outputs:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        with contextlib.suppress(OSError):  # not there
             if source := known.get(_identity(output)):
                 which = "" if output == source else f" {source}"
                 raise UserError(f"out={output} is the source{which}, which is never overwritten; choose another place")

@@ -197,3 +197,26 @@ def test_mistakes_are_named(folders, tmp_path):
     write(generated / "copy.wav", speech_like(0))
     with pytest.raises(UserError, match=r"copy\.flac and copy\.wav .* share a stem"):
         run(*given)
+
+
+def test_no_source_is_overwritten_by_the_table(folders, tmp_path):
+    reference, generated = folders
+    keys = f"reference={reference}", f"generated={generated}", "metrics=[stoi]", "workers=1"
+    (tmp_path / "link.csv").symlink_to(generated / "copy.flac")
+    table = tmp_path / "o.csv"
+    table.write_text("key,offset_ms\na,1\n")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for out in (reference / "copy.wav", tmp_path / "link.csv"):
+        with pytest.raises(UserError, match="never overwritten"):
+            run(*keys, f"out={out}")
+    with pytest.raises(UserError, match="never overwritten"):
+        run(f"offsets={table}", f"reference_offsets={table}", f"out={table}")
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_a_file_beside_the_table_is_left_alone(tmp_path):
+    (tmp_path / "o.csv").write_text("key,offset_ms\na,1\nb,2\n")
+    (tmp_path / "scores.csv.part").write_text("somebody's")
+    run(f"offsets={tmp_path}/o.csv", f"reference_offsets={tmp_path}/o.csv", f"out={tmp_path}/scores.csv")
+    assert (tmp_path / "scores.csv.part").read_text() == "somebody's"
+    assert len((tmp_path / "scores.csv").read_text().splitlines()) == 3

@@ -10,8 +10,9 @@ from ranks import TINY
 
 from slts.evaluation.judges import Evaluation
 from slts.evaluation.judges.offsets import OffsetsJudge
-from slts.evaluation.results import known_pairs, result_row
+from slts.evaluation.results import known_pairs, result_row, write_results
 from slts.metrics.columns import COLUMNS
+from slts.training.run_directory import RunDirectory
 
 CONFIG = OmegaConf.create({"task": {"name": "slts"}, "variant": "paper", "seed": 0})
 ASKED = {"sync": "none", "natural": None, "above_confidence": 3.0, "calibrate": False}
@@ -72,3 +73,15 @@ def test_calibration_and_natural_offsets_by_the_command(tiny_corpus, tmp_path):
     (tmp_path / "other.csv").write_text("key,offset_ms\nsomebody_else,10\n")
     refused = slts("evaluate", *keys, f"natural={tmp_path}/other.csv", check=False)
     assert refused.returncode == 2 and "none of its clips is in the" in refused.stderr
+
+
+def test_a_half_row_is_cut_off_and_garbage_stops_no_evaluation(tmp_path, caplog):
+    run = RunDirectory(tmp_path)
+    run.results.write_bytes(b"\xff garbage\n" + b'{"split": "val", "stoi": 0.')
+    row = row_of([clip(0, 0)])
+    write_results(run, "val", row, [clip(0, 0, key="a", reasons={"pesq": "too short"})])
+    lines = run.results.read_bytes().splitlines()
+    assert lines[0] == b"\xff garbage" and json.loads(lines[1])["split"] == "val" and len(lines) == 2
+    [said] = caplog.messages
+    assert f"{run.results}: its last line was half written" in said
+    assert (tmp_path / "clips-val.csv").read_text().splitlines()[1].endswith("pesq: too short")

@@ -1,12 +1,19 @@
 """Offsets taken out of a shard's samples: what is seen is heard at the same instant, nothing padded."""
 
+import json
+import shutil
+import subprocess
+import sys
+
 import numpy as np
 import pytest
-from flash_and_beep import beep, flash, flash_frames, onset
+from conftest import ROOT
+from flash_and_beep import beep, flash, flash_frames, onset, write_video
 
 from slts.data.clip import Reject
 from slts.data.media import decode_flac, decode_frames, encode_flac, encode_h264
-from slts.offsets.repair import repair_sample
+from slts.data.shards import index_shard
+from slts.offsets.repair import repair_corpus, repair_sample
 
 
 def sample(offset: float, fps: float = 25.0, seconds: float = 3.0, **facts) -> dict:
@@ -57,3 +64,30 @@ def test_a_clip_that_becomes_too_short_is_rejected():
 def test_without_an_offset_nothing_is_touched():
     before = sample(40)
     assert repair_sample(before, None, 1.0) is before and repair_sample(before, 0.0, 1.0) is before
+
+
+def test_a_damaged_ledger_stops_no_repair(tiny_corpus, tmp_path, caplog):
+    data, out = tmp_path / "corpus", tmp_path / "out"
+    shutil.copytree(tiny_corpus, data)
+    kept = {"source": "x.mp4", "reason": "no_face", "detail": ""}
+    (data / "rejected.jsonl").write_bytes(b"\xff\xfe\n" + json.dumps(kept).encode() + b'\n{"no": "reason"}\n{"source')
+    [key] = [entry["key"] for entry in index_shard(data / "test-000000.tar")][:1]
+    corpus = repair_corpus(data, {key: 40.0}, "the truth", out)
+    assert corpus["rejected"] == {"no_face": 1}
+    assert [json.loads(line) for line in (out / "rejected.jsonl").read_text().splitlines()] == [kept]
+    assert caplog.messages == [f"{data}/rejected.jsonl, line 1: no JSON object, and 1 more such lines; left out"]
+
+
+def test_a_full_disk_leaves_no_half_repaired_video(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (50, 64, 64, 3), np.uint8)
+    (tmp_path / "in").mkdir()
+    write_video(tmp_path / "in" / "a.mkv", noise, beep(2, 0.4))
+    before = (tmp_path / "in" / "a.mkv").read_bytes()
+    (tmp_path / "o.csv").write_text("key,offset_ms\na,40\n")
+    arguments = f"action=apply data={tmp_path}/in offsets={tmp_path}/o.csv out={tmp_path}/out"
+    done = subprocess.run(
+        ["bash", "-c", f"ulimit -f {len(before) // 2048}; exec {sys.executable} -m slts.cli offsets {arguments}"],
+        capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 2 and "ulimit -f" in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
+    assert not list((tmp_path / "out").iterdir()) and (tmp_path / "in" / "a.mkv").read_bytes() == before

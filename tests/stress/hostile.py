@@ -414,9 +414,13 @@ def of_media() -> Iterator[Attack]:
             root = scene.folder / "raw"
             root.mkdir()
             put(scene, root)
-            return ["generate", f"run={scene.run}", f"input={root}", f"out={root}", "faces=none", *SPEAKER]
+            return ["generate", f"run={scene.run}", f"input={root}", f"out={scene.folder}/out", "faces=none", *SPEAKER]
 
-        yield Attack(f"media: named as {what}, generate beside it", generate, refused=False)
+        def over(scene: Scene, generate=generate) -> list[str]:
+            return [word.replace(f"out={scene.folder}/out", f"out={scene.folder}/raw") for word in generate(scene)]
+
+        yield Attack(f"media: named as {what}, generate", generate, refused=False)
+        yield Attack(f"media: named as {what}, generate over its source", over)
         yield Attack(f"media: named as {what}, prepare", prepare(put), refused=False)
         yield Attack(f"media: named as {what}, offsets", offsets(put), refused=False)
 
