@@ -23,7 +23,7 @@ def main(config) -> None:
     from slts.evaluation.syncnet import judge_clips, load_syncnet
     from slts.evaluation.validation import show_clips
     from slts.metrics.alignment import overlap
-    from slts.metrics.scoring import score_pairs
+    from slts.metrics.scoring import AT_EDGE, USUAL, score_pairs
     from slts.recognition.recogniser import load_recognisers
     from slts.recognition.speech import read_texts
     from slts.training.tracking import publish_scores
@@ -42,9 +42,8 @@ def main(config) -> None:
     if config.sync == "dsm" and clips[0].dsm_offset_ms is None:
         raise UserError(f"sync=dsm: run={config.run} has no DSM (variant {run.config.variant}); use sync=none")
     pairs = [overlap(c.reference, c.generated, c.dsm_offset_ms if config.sync == "dsm" else 0.0) for c in clips]
-    scored = score_pairs(
-        pairs, config.workers or os.cpu_count(), progress=partial(track, description="scoring", total=len(pairs))
-    )
+    bar = partial(track, description="scoring", total=len(pairs))
+    scored = score_pairs(pairs, config.workers or os.cpu_count(), (*USUAL, AT_EDGE), progress=bar)
     rows = [
         {**vars(clip), **scores, "natural_ms": natural.get(clip.key)}
         for clip, scores in zip(clips, scored, strict=True)
@@ -73,6 +72,9 @@ def main(config) -> None:
         if row[name] is None:
             reasons = ", ".join(words[name]["reasons"]) if name in words else f"no recogniser; {how} gives one"
             print(f"{name:>24} null ({reasons})")
+    for name, of in {"at_edge": "DSM at +-task.radius", AT_EDGE: "the frontend at +-300 ms"}.items():
+        if count := sum(bool(clip[name]) for clip in rows):
+            print(f"{count} of {len(rows)} clips have an offset of {of}, whose true offset may lie beyond")
     for name, summary in words.items():
         for reason, count in summary["reasons"].items():
             print(f"{name}: {count} of {len(rows)} clips are not in it: {reason}")

@@ -41,7 +41,7 @@ def generate_clips(task: torch.nn.Module, batches, device: torch.device) -> Iter
             )
             if estimate is not None:
                 clip.dsm_offset_ms, clip.confidence = float(estimate.ms[i]), float(estimate.confidence[i])
-                clip.at_edge = abs(clip.dsm_offset_ms) >= 10 * (estimate.distribution.shape[1] // 2 - 1)
+                clip.at_edge = bool(estimate.at_edge[i])
             yield clip
 
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from rich.progress import track
 
-from slts.audio.mel import log_mel
+from slts.audio.mel import MEL_RATE, log_mel
 from slts.data.loader import ShardDataset, evaluation_loader
 from slts.data.shards import read_corpus_json
 from slts.errors import UserError
-from slts.metrics.regression import regress_offsets
+from slts.metrics.regression import REACH, regress_offsets
 from slts.models.upsampling import mel_lengths, upsample_by_time
 
 SIDE = 16
@@ -16,7 +16,7 @@ SIDE = 16
 
 
 def regression_offsets(data: Path, batch_size: int) -> list[dict]:
-    """key, offset_ms and confidence (the share of the sound explained) of every clip of a folder of shards.
+    """key, offset_ms, confidence (the share of the sound explained) and at_edge of every clip of a folder of shards.
 
     All clips are in memory at once, 0.13 MB a second.
 
@@ -37,7 +37,13 @@ def regression_offsets(data: Path, batch_size: int) -> list[dict]:
         offsets, explained = regress_offsets(pictures, mels)
     except ValueError as error:
         raise UserError(f"data={data}: {error}; method=regression needs longer clips") from None
+    edge = 1000 / MEL_RATE * (REACH - 0.5)  # within the last frame
     return [
-        {"key": key, "offset_ms": round(float(offset), 1), "confidence": round(float(share), 4)}
+        {
+            "key": key,
+            "offset_ms": round(float(offset), 1),
+            "confidence": round(float(share), 4),
+            "at_edge": bool(abs(offset) > edge),
+        }
         for key, offset, share in zip(keys, offsets, explained, strict=True)
     ]

@@ -12,7 +12,7 @@ from slts.spreadsheet import write_rows
 from slts.training.run_directory import RunDirectory, config_hash
 
 SCORES = ("stoi", "estoi", "pesq", "mcd", "a_stoi", "a_estoi", "a_pesq", "a_mcd")
-OFFSETS = ("frontend_offset_ms", "offset_ms", "dsm_offset_ms", "confidence", "at_edge")
+OFFSETS = ("frontend_offset_ms", "frontend_at_edge", "offset_ms", "dsm_offset_ms", "confidence", "at_edge")
 SYNCNET = ("syncnet_offset_ms", "syncnet_confidence", "lse_d", "lse_c")
 WORDS = ("w_wer", "w_wer_reference", "w_said", "w_heard", "w_reason", "k_wer", "k_said", "k_heard", "k_reason")
 RATES = ("w_wer", "w_wer_reference", "k_wer")
@@ -38,9 +38,9 @@ def result_row(
     the frontend cannot see. ``offset_calibration_ms``, given as ``calibration_ms``, is what calibration without labels
     finds for the constant in ``offset_bias_ms``. ``offset_*_whole`` are against the known offset plus ``natural_ms``,
     what a clip had before that was injected, where the clips have it. ``offset_at_edge`` is the share of clips whose
-    P(k) peaks at the limit of its range. ``offset_r2_syncnet`` is over the ``syncnet_clips`` clips in which SyncNet's
-    confidence is above ``above_confidence``; LSE-D and LSE-C are means over all clips. They are there where SyncNet
-    judged the clips.
+    P(k) peaks at the limit of its range, ``frontend_at_edge`` that of clips whose o_f is +-300 ms.
+    ``offset_r2_syncnet`` is over the ``syncnet_clips`` clips in which SyncNet's confidence is above
+    ``above_confidence``; LSE-D and LSE-C are means over all clips. They are there where SyncNet judged the clips.
     """
     found = [c for c in clips if c["dsm_offset_ms"] is not None]
     truth = _pairs(found, "offset_ms", "dsm_offset_ms")
@@ -74,6 +74,7 @@ def result_row(
         "offset_bias_whole_ms": against_whole.get("bias_ms"),
         "offset_mae_whole_ms": against_whole.get("mae_ms"),
         "offset_at_edge": _mean([float(c["at_edge"]) for c in found]),
+        "frontend_at_edge": _mean([c.get("frontend_at_edge") for c in clips]),
         "offset_calibration_ms": calibration_ms,
         "model_offset_ms": float(np.mean(model[0] - model[1])) if len(model[0]) else None,
         "offset_r2_syncnet": offset_agreement(*syncnet)["r2"] if len(syncnet[0]) > 1 else None,

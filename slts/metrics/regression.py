@@ -10,13 +10,15 @@ import numpy as np
 from slts.audio.mel import MEL_RATE
 from slts.metrics.calibration import peak
 
+REACH = 25
+"""Mel frames either way that are searched."""
 ROUNDS = 3
 RIDGE = 1e-3
 """Penalty as a share of the pictures' mean variance."""
 
 
 def regress_offsets(
-    pictures: list[np.ndarray], mels: list[np.ndarray], reach: int = 25
+    pictures: list[np.ndarray], mels: list[np.ndarray], reach: int = REACH
 ) -> tuple[np.ndarray, np.ndarray]:
     """Offsets (clips,) in ms, positive where the video lags the audio, and the share of the sound explained there.
 

@@ -18,6 +18,7 @@ that cannot work. ``corpus`` is the content of corpus.json.
 """
 
 import importlib
+import math
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -36,6 +37,13 @@ class OffsetEstimate:
     """(B, 2 K + 1) P(k), k = -K .. K mel frames of 10 ms; None where the system gives none."""
     distance: Tensor | None = None
     """(B,) distance of picture and sound at that offset, where the system measures one; its mean is LSE-D."""
+    edge_ms: float = math.inf
+    """From which on an offset, early or late, lies at the edge of the search: the true one may lie beyond."""
+
+    @property
+    def at_edge(self) -> Tensor:
+        """(B,) bool."""
+        return self.ms.abs() >= self.edge_ms
 
 
 def check_task(config) -> None:

@@ -162,7 +162,8 @@ class SltsTask(nn.Module):
         local = upsample_by_time(self.encode(batch), batch.frames, batch.fps, target.shape[1])
         log_p = self.dsm(local, target, lengths)
         offset = most_likely_offset(log_p)
-        return OffsetEstimate(10.0 * offset.float(), confidence(log_p, offset), log_p.exp())
+        edge = 10.0 * (self.radius - 1)
+        return OffsetEstimate(10.0 * offset.float(), confidence(log_p, offset), log_p.exp(), edge_ms=edge)
 
     @torch.no_grad()
     def mels(self, batch: Batch) -> dict[str, Tensor]:

@@ -122,7 +122,7 @@ class SyncNetTask(nn.Module):
             for v, u, count in zip(lips, audio, windows.long().tolist(), strict=True)
         ]
         offset, distance, confidence = torch.tensor(found).T
-        return OffsetEstimate(1000 / RATE * offset, confidence, None, distance)
+        return OffsetEstimate(1000 / RATE * offset, confidence, None, distance, 1000 / RATE * self.radius)
 
 
 def _at_25(batch: Batch) -> tuple[Tensor, Tensor]:
