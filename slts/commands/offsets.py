@@ -1,7 +1,8 @@
 """Measure the audio-visual offset of every clip of shards, of a folder of videos, or of one video; or take it out.
 
-`slts offsets run=RUN data=DATA` writes a CSV of key, offset_ms (positive where the video lags the audio), confidence
-and, of SyncNet, distance, and beside it a histogram. The confidence of SLTS is a probability; that of SyncNet is the
+`slts offsets run=RUN data=DATA` writes a CSV of key, offset_ms (positive where the video lags the audio), confidence,
+at_edge (the offset lies where the search ends, so that the true one may lie beyond) and, of SyncNet, distance, and
+beside it a histogram. The confidence of SLTS is a probability; that of SyncNet is the
 median less the smallest distance, and the paper counts clips above 3 of the published weights.
 `slts offsets action=apply data=DATA run=RUN out=OUT` (or offsets=CSV) writes corrected shards, or videos whose sound is
 moved and nothing encoded again. What was repaired once is left alone. Files that cannot be used are named.
@@ -195,16 +196,18 @@ def _summary(rows: list[dict]) -> str:
     import numpy as np
 
     offsets = _offsets(rows)
+    at_edge = sum(row["at_edge"] for row in rows)
+    edge = f", {at_edge} at the edge of the search, whose true offset may lie beyond" if at_edge else ""
     return (
         f"{len(rows)} clips: median {np.median(offsets):+.0f} ms, mean {offsets.mean():+.1f} ms, "
-        f"sd {offsets.std():.1f} ms, {np.mean(np.abs(offsets) > 40):.1%} beyond 40 ms"
+        f"sd {offsets.std():.1f} ms, {np.mean(np.abs(offsets) > 40):.1%} beyond 40 ms{edge}"
     )
 
 
 def _write(rows: list[dict], out: Path) -> None:
     from slts.spreadsheet import write_csv
 
-    columns = ["key", "offset_ms", "confidence", *(["distance"] if rows and "distance" in rows[0] else [])]
+    columns = ["key", "offset_ms", "confidence", "at_edge", *(["distance"] if rows and "distance" in rows[0] else [])]
     try:
         write_csv(out, columns, rows)
     except (IsADirectoryError, NotADirectoryError) as error:

@@ -4,6 +4,12 @@
 
 Any sample rate, length and number of channels: channels are averaged, soxr (HQ) resamples to 16 kHz. Leaves one CSV row
 a pair; the last line of standard output is a JSON object of means, 95 % bootstrap intervals and failures with reasons.
+What puts a figure in doubt is counted there too, and said in a line: files that are not read, pairs whose durations
+(reference_s, generated_s) differ by more than 10 %, offsets at the edge of the search, files below 16 kHz.
+
+  stoi, estoi, pesq, mcd       both sounds from their start, cut to the shorter: a sound that breaks off costs nothing
+  stoi_whole, ...              the reference's whole length, what is missing of the generated sound being silence
+  a_stoi, ...                  the stretch that both have once the offset found is taken out
 
 Two tables can be scored instead:
 
@@ -22,20 +28,18 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-import soundfile
-import soxr
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import track
 
 from slts import __version__
-from slts.audio import SAMPLE_RATE
 from slts.errors import UserError
-from slts.folders import files_below
-from slts.metrics import METRICS, Undefined, score_pairs, summarise
+from slts.evaluation.doubts import count_doubts, notes_on
+from slts.evaluation.sounds import read_pair, sound_folder
+from slts.metrics import METRICS, score_pairs, summarise
 from slts.metrics.opinion import opinion_table, read_ratings
 from slts.metrics.quality import PESQ_MODES
+from slts.metrics.scoring import DURATIONS, FACTS, PLAIN, WHOLE
 from slts.offsets.agreement import offset_agreement, read_offsets
 from slts.recognition.error_rate import hear, summarise_words, table_columns
 from slts.recognition.recogniser import load_recognisers
@@ -43,7 +47,6 @@ from slts.recognition.speech import read_text_table
 from slts.spreadsheet import write_csv
 from slts.whole_files import refuse_sources
 
-SUFFIXES = {f".{name.lower()}" for name in soundfile.available_formats() if name != "RAW"} | {".aif", ".oga", ".opus"}
 LIBRARIES = (
     "numpy",
     "scipy",
@@ -57,45 +60,6 @@ LIBRARIES = (
 )
 
 
-def read_audio(file: Path) -> np.ndarray:
-    """Mono audio (N,) float32 at 16 kHz from any file that soundfile reads. Raises Undefined if it cannot."""
-    try:
-        samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
-    except (OSError, soundfile.SoundFileError):
-        raise Undefined("unreadable audio file") from None
-    mono = samples.mean(1)
-    return mono if rate == SAMPLE_RATE or not mono.size else soxr.resample(mono, rate, SAMPLE_RATE)
-
-
-def read_pair(reference: Path | None, generated: Path | None) -> tuple[np.ndarray, np.ndarray]:
-    """Both sides of a pair. Raises Undefined if one is missing or unreadable."""
-    audio = []
-    for name, file in (("reference", reference), ("generated", generated)):
-        if file is None:
-            raise Undefined(f"no {name} file")
-        try:
-            audio.append(read_audio(file))
-        except Undefined as reason:
-            raise Undefined(f"{name}: {reason}") from None
-    return audio[0], audio[1]
-
-
-def audio_files(key: str, folder: Path) -> dict[str, Path]:
-    """The audio files at any depth below a folder, by relative path without suffix. Raises UserError if none."""
-    if not folder.is_dir():
-        raise UserError(f"{key}={folder}: no such folder")
-    found: dict[str, Path] = {}
-    for file in files_below(folder):
-        if file.suffix.lower() in SUFFIXES and file.is_file():
-            stem = file.relative_to(folder).with_suffix("").as_posix()
-            if stem in found:
-                raise UserError(f"{key}: {found[stem].name} and {file.name} in {file.parent} share a stem; keep one")
-            found[stem] = file
-    if not found:
-        raise UserError(f"{key}={folder}: no audio file with a suffix that soundfile reads (.wav, .flac, .ogg, ...)")
-    return found
-
-
 def score_folders(config: DictConfig, out: Path) -> None:
     """Scores two folders. Raises UserError for a missing or empty folder, or if they have no stem in common."""
     for key, other in (("reference", "generated"), ("generated", "reference")):
@@ -106,14 +70,14 @@ def score_folders(config: DictConfig, out: Path) -> None:
     if not metrics or (unknown := sorted({str(name) for name in metrics} - set(METRICS))):
         given = f"unknown {', '.join(unknown)}" if metrics else "empty"
         raise UserError(f"metrics: {given}; choose from {', '.join(METRICS)}")
-    references = audio_files("reference", Path(config.reference))
-    generated = audio_files("generated", Path(config.generated))
-    if not references.keys() & generated.keys():
+    folders = {key: sound_folder(key, Path(config[key])) for key in ("reference", "generated")}
+    references, generated = folders.values()
+    if not references.sounds.keys() & generated.sounds.keys():
         raise UserError(f"generated={config.generated}: no file has the stem of one in reference={config.reference}")
 
-    refuse_sources([out], [*references.values(), *generated.values()])
-    stems = sorted(references.keys() | generated.keys())
-    pairs = [partial(read_pair, references.get(stem), generated.get(stem)) for stem in stems]
+    refuse_sources([out], [*references.sounds.values(), *generated.sounds.values()])
+    stems = sorted(references.sounds.keys() | generated.sounds.keys())
+    pairs = [partial(read_pair, references.find(stem), generated.find(stem)) for stem in stems]
     bar = partial(track, description="scoring", total=len(stems), console=Console(stderr=True))
     workers = min(config.workers or len(os.sched_getaffinity(0)), len(stems))
     if config.recogniser and not config.text:
@@ -122,23 +86,30 @@ def score_folders(config: DictConfig, out: Path) -> None:
     texts, notes = _read(partial(read_text_table, stems=stems), "text", config.text) if config.text else ({}, [])
     for note in notes:
         print(f"text={config.text}: {note}")
-    rows = score_pairs(pairs, workers, metrics, config.pesq_mode, bar)
+    asked = [*metrics, *(DURATIONS if set(metrics) <= {*PLAIN, *WHOLE} else FACTS)]
+    scored = score_pairs(pairs, workers, asked, config.pesq_mode, bar)
+    rows = [{name: row[name] for name in (*metrics, "reasons")} for row in scored]
+    facts = [{name: row.get(name) for name in FACTS} for row in scored]
     said = [texts.get(stem) for stem in stems]
     heard = {r.metric: hear(r, pairs, said, partial(bar, description=r.metric)) for r in recognisers}
     words = table_columns(heard) or [{}] * len(stems)
 
     table = [
-        {"stem": stem, **{name: row[name] for name in metrics}, "pesq_mode": config.pesq_mode, "reason": why(row)}
+        {"stem": stem, **fact, **{name: row[name] for name in metrics}}
+        | {"pesq_mode": config.pesq_mode, "reason": why(row)}
         | columns
-        for stem, row, columns in zip(stems, rows, words, strict=True)
+        for stem, fact, row, columns in zip(stems, facts, rows, words, strict=True)
     ]
     write_csv(out, list(table[0]), table)
     versions = {"slts": __version__, "python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
     failed = [stem for stem, row in zip(stems, rows, strict=True) if row["reasons"]]
     summary = summarise(rows) | {"failed_stems": failed}
     settings = {"pesq": PESQ_MODES[config.pesq_mode], "resampling": "soxr HQ to 16 kHz", "versions": versions}
+    doubts = count_doubts(folders, stems, facts)
+    for note in notes_on(doubts, config):
+        print(note)
     print(f"{len(stems)} pairs in {out}")
-    print(json.dumps(summary | summarise_words(heard) | settings, allow_nan=False))
+    print(json.dumps(summary | doubts | summarise_words(heard) | settings, allow_nan=False))
 
 
 def score_ratings(config: DictConfig, out: Path) -> None:

@@ -11,7 +11,7 @@ from slts.metrics.columns import SCORES, columns
 from slts.spreadsheet import write_csv
 from slts.training.run_directory import RunDirectory, config_hash
 
-OFFSETS = ("frontend_offset_ms", "offset_ms", "dsm_offset_ms", "confidence", "at_edge")
+OFFSETS = ("frontend_offset_ms", "frontend_at_edge", "offset_ms", "dsm_offset_ms", "confidence", "at_edge")
 SYNCNET = ("syncnet_offset_ms", "syncnet_confidence", "lse_d", "lse_c")
 WORDS = ("w_wer", "w_wer_reference", "w_said", "w_heard", "w_reason", "k_wer", "k_said", "k_heard", "k_reason")
 CLIP_COLUMNS = ("key", *SCORES, *OFFSETS, *SYNCNET, *WORDS, *columns("pictures"), "reasons")

@@ -11,7 +11,7 @@ value it raises Undefined with the reason; no metric returns a stand-in number.
 | ``mcd_db`` | the same | mel-cepstral distortion c1 ... c24 in decibels |
 | ``frontend_offset``, ``refined_offset`` | reference, generated | lag of the generated audio in ms, late is positive |
 | ``overlap`` | reference, generated, lag in ms | both cut to what they share: aligned scores are scores of these |
-| ``score_pair``, ``score_pairs`` | one pair, many | every metric by name, plain and aligned, with reasons for None |
+| ``score_pair``, ``score_pairs`` | one pair, many | every metric by name, plain, aligned and of the whole reference |
 | ``summarise`` | rows of score_pairs | means, 95 % intervals, failures |
 | ``opinion_score`` | ratings | mean and half-width of its 95 % t interval |
 

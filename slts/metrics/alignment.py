@@ -101,6 +101,11 @@ def offsets_ms(reference: np.ndarray | Excerpt, generated: np.ndarray | Excerpt)
     return frontend_offset_ms(errors).item(), refined_offset_ms(errors).item()
 
 
+def is_at_edge(frontend_ms: float) -> bool:
+    """Whether the paper's offset lies at +-300 ms, so that the true one may lie beyond the search."""
+    return abs(frontend_ms) >= LARGEST_SHIFT * FRAME_MS
+
+
 def frontend_offset(reference: np.ndarray, generated: np.ndarray) -> float:
     """The paper's o_f of one pair: milliseconds, a multiple of 10 in -300 ... 300; see offsets_ms."""
     return offsets_ms(reference, generated)[0]

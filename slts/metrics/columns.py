@@ -94,6 +94,8 @@ _OFFSETS = (
     _offset("lse_d", "LSE-D", "SyncNet's distance of picture and generated sound", "results", better="low"),
     _offset("lse_c", "LSE-C", "SyncNet's confidence in the generated sound", "results"),
 )  # fmt: skip
+_FRONTEND = Column("frontend_at_edge", "o_f at the edge", "share of clips whose o_f is +-300 ms, the limit of the search",
+                   better="low", tables=("results",))  # fmt: skip
 _WORDS = (
     Column("w_wer", "w-WER %", "word error rate of Whisper", "%", "low", 2, "words", tables=_EVERYWHERE),
     Column("w_wer_reference", "w-WER (heard) %", "that of clips without text, against Whisper on the recorded sound",
@@ -130,7 +132,7 @@ def _listed() -> tuple[Column, ...]:
         for column in (*compared, *map(_aligned, compared))
     ]
     others = (column for column in plugged if not column.compare)
-    return (*pairs, *_OFFSETS, *_WORDS, *_COUNTS, *others)
+    return (*pairs, _FRONTEND, *_OFFSETS, *_WORDS, *_COUNTS, *others)
 
 
 COLUMNS = {column.name: column for column in _listed()}

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from slts.audio import SAMPLE_RATE
 from slts.memory import keep_freed_memory
-from slts.metrics.alignment import offsets_ms, overlap
+from slts.metrics.alignment import is_at_edge, offsets_ms, overlap
 from slts.metrics.columns import COLUMNS, PLAIN
 from slts.metrics.excerpt import Excerpt, Undefined, checked_pair
 from slts.metrics.quality import pesq
@@ -23,11 +24,18 @@ COMPARISONS = {
 """What is computed on a pair of equal length: the function, and the names of the values that it gives."""
 ALIGNED = tuple(f"a_{name}" for name in PLAIN)
 """The same values on the overlap after the frontend's offset has been taken out."""
+WHOLE = tuple(f"{name}_whole" for name in PLAIN)
+"""The plain values over the whole length of the reference, with silence where the generated audio is missing."""
 OFFSETS = ("frontend_offset_ms", "refined_offset_ms")
-METRICS = PLAIN + ALIGNED + OFFSETS
-"""Every name that can be asked for."""
-USUAL = tuple(name for name in METRICS if not name.endswith("mcd_db"))
+METRICS = PLAIN + WHOLE + ALIGNED + OFFSETS
+"""Every metric that can be asked for."""
+USUAL = tuple(name for name in PLAIN + ALIGNED + OFFSETS if not name.endswith("mcd_db"))
 """What is computed unless something else is asked for: the paper's metrics and the refined offset."""
+DURATIONS = ("reference_s", "generated_s")
+AT_EDGE = "frontend_at_edge"
+FACTS = (*DURATIONS, AT_EDGE)
+"""What can be asked for besides: seconds of both sides, and whether the frontend's offset lies at +-300 ms. They are
+None without a reason of their own where a pair cannot be read or aligned."""
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -62,19 +70,31 @@ def score_pair(
 
     Returns {metric: float or None, ..., "reasons": {metric: why it is None}}. The plain metrics start both signals
     together and cut them to the shorter; the aligned ones (a_...) do so after removing the frontend's offset of the
-    generated audio, on the overlap alone. STOI and ESTOI are about 0 to 1, PESQ 1 to 4.55 (4.64 wide band), mcd is a
-    distance, mcd_db decibels, offsets are milliseconds, positive when the generated audio is late.
+    generated audio, on the overlap alone; those of the whole reference (..._whole) take what is missing of the
+    generated audio for silence. STOI and ESTOI are about 0 to 1, PESQ 1 to 4.55 (4.64 wide band), mcd is a distance,
+    mcd_db decibels, offsets are milliseconds, positive when the generated audio is late. FACTS may be asked for as
+    well, of which frontend_at_edge is a bool.
     """
     _check_names(metrics)
+    seconds = [np.size(side) / SAMPLE_RATE for side in (reference, generated)]
+    durations = {name: value for name, value in zip(DURATIONS, seconds, strict=True) if name in metrics}
     try:
         reference, generated = checked_pair(reference, generated, equal_lengths=False)
     except Undefined as reason:
-        return _without_values(metrics, reason)
-    plain, aligned = ({name for name in PLAIN if prefix + name in metrics} for prefix in ("", "a_"))
-    outcome: dict[str, float | Undefined] = {}
-    if aligned or set(OFFSETS).intersection(metrics):
-        outcome = _attempt(offsets_ms, OFFSETS, reference, generated)
+        return _without_values(metrics, reason) | durations
+    forms = ("{}", "a_{}", "{}_whole")
+    plain, aligned, whole = ({name for name in PLAIN if form.format(name) in metrics} for form in forms)
+    missing = len(reference) - len(generated)
+    outcome: dict[str, float | bool | Undefined] = {**durations}
+    if aligned or {*OFFSETS, AT_EDGE}.intersection(metrics):
+        outcome |= _attempt(offsets_ms, OFFSETS, reference, generated)
     offset = outcome.get(OFFSETS[0], 0.0)
+    outcome[AT_EDGE] = offset if isinstance(offset, Undefined) else is_at_edge(offset)
+    if missing > 0 and whole:
+        padded = _compare((reference, Excerpt(np.pad(generated.audio, (0, missing)))), whole, pesq_mode)
+        outcome |= {f"{name}_whole": value for name, value in padded.items()}
+    elif whole:
+        plain = plain | whole
 
     unshifted = overlap(reference, generated)
     if isinstance(offset, Undefined):
@@ -88,9 +108,12 @@ def score_pair(
             cut = Excerpt(cut[0].audio), Excerpt(cut[1].audio)
         shifted = _compare(cut, aligned, pesq_mode)
         outcome |= _compare(unshifted, plain, pesq_mode) | {f"a_{name}": value for name, value in shifted.items()}
+    if missing <= 0:
+        outcome |= {f"{name}_whole": outcome[name] for name in whole}
 
     row = {name: None if isinstance(outcome[name], Undefined) else outcome[name] for name in metrics}
-    return row | {"reasons": {name: str(outcome[name]) for name in metrics if isinstance(outcome[name], Undefined)}}
+    undefined = [name for name in metrics if isinstance(outcome[name], Undefined) and name not in FACTS]
+    return row | {"reasons": {name: str(outcome[name]) for name in undefined}}
 
 
 def score_pairs(
@@ -184,7 +207,8 @@ def _score_item(item: Pair | Callable[[], Pair], metrics: tuple[str, ...], pesq_
 
 
 def _without_values(metrics: Sequence[str], reason: Undefined) -> dict:
-    return dict.fromkeys(metrics) | {"reasons": dict.fromkeys(metrics, str(reason))}
+    struck = [name for name in metrics if name not in FACTS]
+    return dict.fromkeys(metrics) | {"reasons": dict.fromkeys(struck, str(reason))}
 
 
 @contextmanager
@@ -199,5 +223,5 @@ def _one_torch_thread() -> Iterator[None]:
 
 
 def _check_names(metrics: Sequence[str]) -> None:
-    if unknown := sorted(set(metrics) - set(METRICS)):
+    if unknown := sorted(set(metrics) - set(METRICS) - set(FACTS)):
         raise ValueError(f"unknown metric {', '.join(unknown)}; choose from {', '.join(METRICS)}")

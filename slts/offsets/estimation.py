@@ -28,8 +28,8 @@ def estimate_offsets(
     streams: Streams = AS_PLAYERS,
     note: Callable[[str], None] = print,
 ) -> list[dict]:
-    """key, offset_ms and confidence (and, of SyncNet, distance) of every clip of a folder of shards, or of one video or
-    a folder of them.
+    """key, offset_ms, confidence and at_edge (and, of SyncNet, distance) of every clip of a folder of shards, or of one
+    video or a folder of them.
 
     What cannot be used is named by ``note`` and left out. Systems that only measure follow every face of a video by the
     thresholds ``tracks`` and keep the one that fits the sound best; the others look at one person as in preparation.
@@ -95,11 +95,12 @@ def _estimate(run: TrainedRun, batch: Batch) -> OffsetEstimate:
 
 
 def _row(estimate: OffsetEstimate, i: int) -> dict:
-    """offset_ms, confidence and, where it is measured, distance. Raises Reject("too_short")."""
+    """offset_ms, confidence, at_edge and, where it is measured, distance. Raises Reject("too_short")."""
     if np.isnan(float(estimate.ms[i])):
         raise Reject("too_short", "shorter than the window of the network")
     row = {
         "offset_ms": round(float(estimate.ms[i]), 1),
         "confidence": round(float(estimate.confidence[i]), 4),
+        "at_edge": bool(estimate.at_edge[i]),
     }
     return row if estimate.distance is None else row | {"distance": round(float(estimate.distance[i]), 4)}

@@ -17,6 +17,8 @@ from slts.data.shards import read_corpus_json
 from slts.errors import UserError
 from slts.offsets.peak import peak
 
+REACH = 25
+"""Mel frames either way that are searched."""
 ROUNDS = 3
 RIDGE = 1e-3
 """Penalty as a share of the pictures' mean variance."""
@@ -25,7 +27,7 @@ SIDE = 16
 
 
 def regression_offsets(data: Path, batch_size: int) -> list[dict]:
-    """key, offset_ms and confidence (the share of the sound explained) of every clip of a folder of shards.
+    """key, offset_ms, confidence (the share of the sound explained) and at_edge of every clip of a folder of shards.
 
     All clips are in memory at once, 0.13 MB a second.
 
@@ -46,14 +48,20 @@ def regression_offsets(data: Path, batch_size: int) -> list[dict]:
         offsets, explained = regress_offsets(pictures, mels)
     except ValueError as error:
         raise UserError(f"data={data}: {error}; method=regression needs longer clips") from None
+    edge = 1000 / MEL_RATE * (REACH - 0.5)  # within the last frame
     return [
-        {"key": key, "offset_ms": round(float(offset), 1), "confidence": round(float(share), 4)}
+        {
+            "key": key,
+            "offset_ms": round(float(offset), 1),
+            "confidence": round(float(share), 4),
+            "at_edge": bool(abs(offset) > edge),
+        }
         for key, offset, share in zip(keys, offsets, explained, strict=True)
     ]
 
 
 def regress_offsets(
-    pictures: list[np.ndarray], mels: list[np.ndarray], reach: int = 25
+    pictures: list[np.ndarray], mels: list[np.ndarray], reach: int = REACH
 ) -> tuple[np.ndarray, np.ndarray]:
     """Offsets (clips,) in ms, positive where the video lags the audio, and the share of the sound explained there.
 

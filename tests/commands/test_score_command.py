@@ -11,9 +11,11 @@ import soxr
 from conftest import slts
 from metric_clips import speech_like
 
-from slts.commands.score import main, read_audio
+from slts.commands.score import main
 from slts.config import compose
 from slts.errors import UserError
+from slts.evaluation.sounds import read_audio
+from slts.metrics.scoring import FACTS
 from slts.reporting.sensitivity import delayed
 
 
@@ -102,7 +104,7 @@ def test_values_where_defined_and_reasons_elsewhere(tmp_path):
     keys = f"reference={reference}", f"generated={generated}", f"out={out}", "workers=1"
     done = slts("score", *keys, "pesq_mode=nb8k")
     rows = {row["stem"]: row for row in csv.DictReader(out.open())}
-    scores = [name for name in rows["click"] if name not in ("stem", "pesq_mode", "reason")]
+    scores = [name for name in rows["click"] if name not in ("stem", "pesq_mode", "reason", *FACTS)]
     blank = {stem: {name for name in scores if not row[name]} for stem, row in rows.items()}
     aligned = {"a_stoi", "a_estoi", "a_pesq", "a_mcd", "frontend_offset_ms", "refined_offset_ms"}
     assert blank == {
@@ -111,12 +113,12 @@ def test_values_where_defined_and_reasons_elsewhere(tmp_path):
         "at_48k_stereo": set(),
         "seconds_longer": set(),
         "half_a_second": aligned,
-        "few_stoi_frames": aligned | {"stoi", "estoi"},
-        "click": {"stoi", "estoi", "a_stoi", "a_estoi"},
+        "few_stoi_frames": aligned | {"stoi", "estoi", "stoi_whole", "estoi_whole"},
+        "click": {"stoi", "estoi", "stoi_whole", "estoi_whole", "a_stoi", "a_estoi"},
         "reference_silent": set(scores),
     }
     assert all(bool(row["reason"]) == bool(blank[stem]) for stem, row in rows.items())
-    assert "under 30 frames of speech for STOI (stoi estoi)" in rows["few_stoi_frames"]["reason"]
+    assert "under 30 frames of speech for STOI (stoi estoi stoi_whole estoi_whole)" in rows["few_stoi_frames"]["reason"]
     assert rows["reference_silent"]["reason"] == "reference audio is silent"
     assert all(float(row[name]) > 1e-3 for row in rows.values() for name in ("stoi", "a_stoi") if row[name])
     assert {rows[stem]["frontend_offset_ms"] for stem in ("at_8k", "at_48k_stereo")} == {"20.0"}

@@ -21,7 +21,7 @@ from slts.metrics import (
     stoi,
     summarise,
 )
-from slts.metrics.scoring import USUAL
+from slts.metrics.scoring import AT_EDGE, FACTS, USUAL
 from slts.reporting.sensitivity import delayed
 
 
@@ -50,6 +50,47 @@ def test_aligned_equals_plain_without_an_offset():
     assert row["frontend_offset_ms"] == 0
     assert all(row[name] == row[f"a_{name}"] for name in ("stoi", "estoi", "pesq", "mcd"))
     assert row["mcd"] == mcd(speech_like(0)[:40000], speech_like(0, noise=0.05)[:40000])
+
+
+def test_metrics_of_the_whole_reference_take_what_is_missing_for_silence():
+    reference = speech_like(0)
+    half = len(reference) // 2
+    names = ("stoi", "estoi", "pesq", "mcd")
+    asked = (*names, *(f"{name}_whole" for name in names), *FACTS)
+    row = score_pair(reference, reference[:half], asked)
+    assert row["stoi"] == pytest.approx(1) and row["mcd"] == 0
+    silent = score_pair(reference, np.where(np.arange(len(reference)) < half, reference, 0), names)
+    assert {name: row[f"{name}_whole"] for name in names} == {name: silent[name] for name in names}
+    assert row["stoi_whole"] < 0.7 and row["estoi_whole"] < 0.7 and row["pesq_whole"] < 4 and row["mcd_whole"] > 10
+    assert (row["reference_s"], row["generated_s"]) == (len(reference) / 16000, half / 16000)
+    # Of a generated sound that is as long or longer nothing is missing.
+    longer = score_pair(reference[:half], reference, asked)
+    assert all(longer[f"{name}_whole"] == longer[name] for name in names)
+
+
+def test_whole_alone_needs_no_plain_metric():
+    reference = speech_like(0)
+    for generated in (reference, reference[:30000], np.concatenate([reference, reference])):
+        row = score_pair(reference, generated, ["stoi_whole"])
+        assert list(row) == ["stoi_whole", "reasons"] and 0 < row["stoi_whole"] <= 1 + 1e-9
+
+
+@pytest.mark.parametrize(("lag", "at_edge"), [(4640, False), (4800, True), (-4800, True)])
+def test_an_offset_at_the_edge_of_the_search_is_told(lag, at_edge):
+    source = speech_like(1, 4.0)
+    pair = source[6400:-6400], source[6400 - lag : len(source) - 6400 - lag]
+    assert score_pair(*pair, ["mcd", AT_EDGE])[AT_EDGE] is at_edge
+
+
+def test_facts_of_a_pair_that_cannot_be_scored():
+    row = score_pair(speech_like(0), np.zeros(16000, np.float32), ("mcd", *FACTS))
+    assert row == {
+        "mcd": None,
+        "reference_s": len(speech_like(0)) / 16000,
+        "generated_s": 1.0,
+        AT_EDGE: None,
+        "reasons": {"mcd": "generated audio is silent"},
+    }
 
 
 def test_only_what_is_asked_for(monkeypatch):

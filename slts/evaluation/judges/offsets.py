@@ -75,6 +75,8 @@ class OffsetsJudge:
         config = self.evaluation.config
         for row in rows:
             row["natural_ms"] = self.natural.get(row["key"])
+        if count := sum(row["at_edge"] for row in rows):
+            self.said.append(at_edge_note(count, len(rows), "the system at the limit of its search"))
         found = [row for row in rows if row["dsm_offset_ms"] is not None]
         sure = [row for row in rows if (row.get("syncnet_confidence") or 0) > config.above_confidence]
         natural = [row | {"whole_ms": row["offset_ms"] + row["natural_ms"]} for row in found if _both_known(row)]
@@ -123,6 +125,10 @@ class OffsetsJudge:
         except UserError as error:
             self.said.append(f"offset_calibration_ms null ({error})")
             return None
+
+
+def at_edge_note(count: int, clips: int, of: str) -> str:
+    return f"{count} of {clips} clips have an offset of {of}, whose true offset may lie beyond"
 
 
 def offset_scalars(

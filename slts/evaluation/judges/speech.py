@@ -17,12 +17,13 @@ from slts.evaluation.clips import GeneratedClip, generate_clips
 from slts.evaluation.figures import mel_figure, offset_figure
 from slts.evaluation.judges import Evaluation
 from slts.evaluation.judges.lip_sync import LipSync
-from slts.evaluation.judges.offsets import COLLAPSED, offset_scalars
+from slts.evaluation.judges.offsets import COLLAPSED, at_edge_note, offset_scalars
 from slts.evaluation.judges.words import Words
 from slts.evaluation.results import known_pairs, mean
 from slts.metrics.alignment import overlap
 from slts.metrics.columns import COLUMNS, SCORES
-from slts.metrics.scoring import METRICS, score_pairs
+from slts.metrics.scoring import AT_EDGE, score_pairs
+from slts.metrics.scoring import OFFSETS as LAGS
 from slts.systems.contract import OFFSETS
 from slts.training.loop import Validation
 from slts.training.tracking import Media
@@ -37,7 +38,7 @@ class SpeechJudge:
     """See slts.evaluation.judges.Judge. Also of the parts that judge words and lip sync, where they were asked for."""
 
     def __init__(self, evaluation: Evaluation):
-        self.evaluation, config = evaluation, evaluation.config
+        self.evaluation, self.said, config = evaluation, [], evaluation.config
         if config.sync == "dsm" and OFFSETS not in evaluation.run.task.gives:
             variant = evaluation.run.config.variant
             raise UserError(f"sync=dsm: run={config.run} has no DSM (variant {variant}); use sync=none")
@@ -87,10 +88,13 @@ class SpeechJudge:
         moved = config.sync == "dsm"
         pairs = [overlap(c.reference, c.generated, (c.dsm_offset_ms or 0.0) if moved else 0.0) for c in clips]
         bar = partial(track, description="scoring", total=len(pairs))
-        scored = score_pairs(pairs, config.workers or os.cpu_count(), METRICS, progress=bar)
+        scored = score_pairs(pairs, config.workers or os.cpu_count(), (*SCORES, *LAGS, AT_EDGE), progress=bar)
         for row, scores in zip(rows, scored, strict=True):
             row |= scores
         figures = {name: mean([row[name] for row in rows]) for name in SCORES}
+        figures[AT_EDGE] = mean([row[AT_EDGE] for row in rows])
+        if count := sum(bool(row[AT_EDGE]) for row in rows):
+            self.said.append(at_edge_note(count, len(rows), "the frontend at +-300 ms"))
         figures["failed"] = sum(any(row[name] is None for name in SCORES) for row in rows)
         # Against a moved reference the frontend does not measure o_f.
         lags, truth = known_pairs([] if moved else rows, "frontend_offset_ms", "offset_ms")
@@ -104,7 +108,7 @@ class SpeechJudge:
         return show_clips(run.task, self.evaluation.dataset, run.device, shown, self.evaluation.title, folder)
 
     def remarks(self) -> list[str]:
-        return [line for part in self.parts for line in part.remarks()]
+        return self.said + [line for part in self.parts for line in part.remarks()]
 
 
 def validation_split(config, task: torch.nn.Module) -> ShardDataset:
