@@ -32,7 +32,7 @@ from rich.progress import track
 from slts import __version__
 from slts.audio import SAMPLE_RATE
 from slts.errors import UserError
-from slts.folders import files_below
+from slts.folders import files_below, printable
 from slts.metrics import METRICS, Undefined, offset_agreement, score_pairs, summarise
 from slts.metrics.offsets import read_offsets
 from slts.metrics.opinion import opinion_table, read_ratings
@@ -58,7 +58,7 @@ LIBRARIES = (
 def read_audio(file: Path) -> np.ndarray:
     """Mono audio (N,) float32 at 16 kHz from any file that soundfile reads. Raises Undefined if it cannot."""
     try:
-        samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
+        samples, rate = soundfile.read(os.fsencode(file), dtype="float32", always_2d=True)
     except (OSError, soundfile.SoundFileError):
         raise Undefined("unreadable audio file") from None
     mono = samples.mean(1)
@@ -85,7 +85,7 @@ def audio_files(key: str, folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for file in files_below(folder):
         if file.suffix.lower() in SUFFIXES and file.is_file():
-            stem = file.relative_to(folder).with_suffix("").as_posix()
+            stem = printable(file.relative_to(folder).with_suffix("").as_posix())
             if stem in found:
                 raise UserError(f"{key}: {found[stem].name} and {file.name} in {file.parent} share a stem; keep one")
             found[stem] = file
