@@ -1,6 +1,7 @@
 """The console script ``slts``: ``slts VERB key=value ...``."""
 
 import importlib
+import locale
 import os
 import sys
 import tempfile
@@ -68,7 +69,19 @@ def _unforeseen(verb: str, error: Exception) -> str:
     return f"not foreseen, {said}; {where}"
 
 
+def speak_utf8() -> None:
+    """Starts Python anew in its UTF-8 mode where the locale is another: names and texts of corpora may hold anything.
+    What cannot be shown is shown escaped. Only for what is started as a command."""
+    utf8 = locale.getpreferredencoding(False).lower().replace("-", "") == "utf8"
+    if not utf8 and os.environ.get("PYTHONUTF8") != "1":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")
+
+
 def main() -> None:
+    speak_utf8()
     arguments = sys.argv[1:]
     if arguments[:1] == ["--version"]:
         print(f"slts {__version__}")

@@ -96,6 +96,7 @@ def _batches(loader, dataset, config, rank: int, ranks: int, position: int):
 
 
 if __name__ == "__main__":
-    from slts.cli import run
+    from slts.cli import run, speak_utf8
 
+    speak_utf8()
     sys.exit(run("train", sys.argv[1:]))

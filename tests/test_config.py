@@ -1,9 +1,11 @@
 """The config schema: types, ranges, inheritance, variants and experiments that name only a difference."""
 
+import subprocess
+
 import pytest
 from omegaconf import OmegaConf
 
-from slts.config import Key, compose
+from slts.config import Key, compose, quoted
 from slts.errors import UserError
 from slts.schema import conf_dir, documented_keys
 
@@ -19,6 +21,7 @@ GIVEN = ["data=x", "name=y"]
         ("a|b", ["a", "b"], ["c", 1]),
         ("null or >0", [None, 3], [0, "x"]),
         ("null or text", [None, "x"], ["", 3]),
+        ("4 x 1..8", [[1, 2, 8, 1]], [[1, 2], [1, 2, 3, 9], [1, 2, 3, "a"], 4, None]),
         ("folder name", ["run-1", "é=1"], ["", ".", "..", "../a", "/a", "a\\b", "a\nb", 3]),
     ],
 )
@@ -90,6 +93,9 @@ def test_the_command_line_wins_over_variant_and_experiment():
         ("experiment='/tmp/x/exp'", "no such experiment"),
         ("experiment=[cpu,../../x]", "no such experiment"),
         ("experiment=null", "no such experiment"),
+        ("variant=[paper,no_asm]", "no such variant"),
+        ("corpus_command=${oc.env:HOME}", "a reference in Hydra, and no value may hold one"),
+        ("name=123", """must be a folder name .* type name='"123"'"""),
         ("experiment@model=cpu", "not of the form"),
         ("/experiment=cpu", "no key"),
         ("hydra.searchpath=[/tmp/x]", "not of the form"),
@@ -105,3 +111,51 @@ def test_a_seed_beyond_what_the_generators_take_is_refused():
     with pytest.raises(UserError, match=r"seed=4294967296: must be 0\.\.4000000000"):
         compose("train", ["data=x", "name=y", "seed=4294967296"])
     assert compose("train", ["data=x", "name=y", "seed=4000000000"])[0].seed == 4000000000
+
+
+NAMES = [
+    "a=b",
+    "a,b",
+    "é",
+    "日本",
+    "a[b]",
+    "[a]",
+    "a{b}",
+    "{a: b}",
+    "it's",
+    'say "x"',
+    "x (1)",
+    "a;b",
+    "#1",
+    "~a",
+    "1e3",
+]
+NAMES += ["null", "true", "a&b", "a'b\"c=d,e"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_form_that_is_shown_for_a_name_works_when_it_is_pasted_into_a_shell(name):
+    with pytest.raises(UserError) as refused:
+        compose("train", ["data=x", f"name={name}"])
+    form = str(refused.value).partition(" type ")[2].partition(", or for a list")[0]
+    pasted = subprocess.run(["bash", "-c", f"printf %s {form}"], capture_output=True, text=True, check=True).stdout
+    assert compose("train", ["data=x", pasted])[0].name == name
+
+
+@pytest.mark.parametrize("text", ["x\\", 'x\\"', "é\nb", " a ", ""])
+def test_quoted_text_is_read_as_it_is(text):
+    assert compose("train", [f"data={quoted('/' + text)}", "name=y"])[0].data == f"/{text}"
+
+
+def test_a_list_is_shown_with_each_item_quoted():
+    with pytest.raises(UserError, match="or for a list overrides=") as refused:
+        compose("sweep", ["study=x", "data=y", "overrides=[steps=5,seed=1]"])
+    form = str(refused.value).partition("or for a list ")[2]
+    pasted = subprocess.run(["bash", "-c", f"printf %s {form}"], capture_output=True, text=True, check=True).stdout
+    assert list(compose("sweep", ["study=x", "data=y", pasted])[0].overrides) == ["steps=5", "seed=1"]
+
+
+def test_a_value_with_a_secret_is_not_repeated():
+    with pytest.raises(UserError, match="type data=") as refused:
+        compose("train", ["name=y", "data=pipe:curl -u 'me:hunter2' https://host/{name}"])
+    assert "hunter2" not in str(refused.value)

@@ -74,7 +74,7 @@ def corpus_facts(text: str) -> dict:
         if not isinstance(corpus[name], CORPUS[name]) or isinstance(corpus[name], bool):
             raise ValueError(f"{name} is {str(corpus[name])[:40]!r}")
     for name, split in corpus.get("splits", {}).items():
-        if not isinstance(split, dict) or not _finite(split.get("clips")) or not _finite(split.get("hours", 0)):
+        if not isinstance(split, dict) or not all(_finite(split.get(what, 0)) for what in ("clips", "hours")):
             raise ValueError(f"split {name} is not described by clips and hours")
     if not all(isinstance(speaker, str) for speaker in corpus.get("speakers", [])):
         raise ValueError("a speaker is no text")

@@ -1,5 +1,6 @@
 """Folders of sound: which files are read, why others are not, and the pairs of two folders."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import soxr
 from slts.audio import SAMPLE_RATE
 from slts.data import media
 from slts.data.clip import Reject
-from slts.data.media.container import audio_stream, open_media, refuse_special
+from slts.data.media.container import open_media, refuse_special
+from slts.data.media.streams import audio_stream
 from slts.errors import UserError
-from slts.folders import files_below
+from slts.folders import files_below, printable
 from slts.metrics import Undefined
 
 BY_SOUNDFILE = {f".{name.lower()}" for name in soundfile.available_formats() if name != "RAW"}
@@ -44,7 +46,7 @@ def sound_folder(key: str, folder: Path) -> SoundFolder:
     for file in files_below(folder):
         place = file.relative_to(folder)
         if why := why_not_read(file):
-            others[place.as_posix()] = why
+            others[printable(place.as_posix())] = why
         elif (stem := _stem(place)) in sounds:
             raise UserError(f"{key}: {sounds[stem].name} and {file.name} in {file.parent} share a stem; keep one")
         else:
@@ -73,7 +75,7 @@ def read_audio(file: Path) -> np.ndarray:
     try:
         if file.suffix.lower() in BY_FFMPEG:
             return media.read_audio(file)[0]
-        samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
+        samples, rate = soundfile.read(os.fsencode(file), dtype="float32", always_2d=True)
     except (OSError, soundfile.SoundFileError, Reject):
         raise Undefined("unreadable audio file") from None
     mono = samples.mean(1)
@@ -86,7 +88,7 @@ def sample_rate(file: Path) -> int | None:
         if file.suffix.lower() in BY_FFMPEG:
             with open_media(file) as container:
                 return audio_stream(container).rate
-        return soundfile.info(file).samplerate
+        return soundfile.info(os.fsencode(file)).samplerate
     except (OSError, soundfile.SoundFileError, Reject):
         return None
 
@@ -107,4 +109,4 @@ def read_pair(reference: Path | str | None, generated: Path | str | None) -> tup
 
 
 def _stem(place: Path) -> str:
-    return place.with_suffix("").as_posix()
+    return printable(place.with_suffix("").as_posix())

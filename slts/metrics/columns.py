@@ -98,7 +98,7 @@ _FRONTEND = Column("frontend_at_edge", "o_f at the edge", "share of clips whose 
                    better="low", tables=("results",))  # fmt: skip
 _WORDS = (
     Column("w_wer", "w-WER %", "word error rate of Whisper", "%", "low", 2, "words", tables=_EVERYWHERE),
-    Column("w_wer_reference", "w-WER (heard) %", "that of clips without text, against Whisper on the recorded sound",
+    Column("w_wer_reference", "w-WER (heard) %", "of clips without text, against Whisper on the recorded sound",
            "%", "low", 2, "words"),
     Column("k_wer", "k-WER %", "word error rate of the corpus's own recogniser", "%", "low", 2, "words",
            tables=_EVERYWHERE),

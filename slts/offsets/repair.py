@@ -13,6 +13,7 @@ from slts.data.assembly import assemble_shard, facts_of, merge_shards
 from slts.data.claim import claimed
 from slts.data.clip import Reject
 from slts.data.media import decode_flac, decode_frames, encode_flac, encode_h264
+from slts.data.shard_source import is_sound
 from slts.data.shards import MEMBERS, index_shard, read_corpus_json
 from slts.errors import UserError, disk_fault
 from slts.json_lines import read_rows
@@ -35,13 +36,14 @@ def repair_corpus(data: Path, offsets: dict[str, float], method: str, out: Path)
         The new corpus.json. Its ``repaired`` holds the method and the hash of the corpus it came from.
 
     Raises:
-        UserError: ``out`` is ``data`` or holds something else, ``data`` holds further sounds, or nothing in it has an
-            offset.
+        UserError: ``out`` is ``data`` or holds something else, ``data`` holds further sounds, nothing in it has an
+            offset, or a shard is not the one that corpus.json records.
     """
     corpus = read_corpus_json(data)
     if out.resolve() == data.resolve():
         raise UserError(f"out={out} is the source, which is never overwritten; choose another folder")
     plan = [(data / shard["file"], out / shard["file"]) for shard in corpus["shards"]]
+    digests = {shard["file"]: shard.get("sha256") for shard in corpus["shards"]}
     entries = [entry for source, _ in plan for entry in index_shard(source)]
     if further := {name for entry in entries for name in entry["members"]} - set(MEMBERS):
         raise UserError(
@@ -61,6 +63,10 @@ def repair_corpus(data: Path, offsets: dict[str, float], method: str, out: Path)
         with claimed(out, settings):
             for source, target in track(plan, "repairing"):
                 if facts_of(target) is None:
+                    if not is_sound(source, digests[source.name]):
+                        raise UserError(
+                            f"{source}: its SHA-256 is not that of corpus.json; copy it or prepare the corpus again"
+                        )
                     rejected: list[dict] = []
                     assemble_shard(target, _repaired(source, offsets, shortest, rejected), rejected)
             before = read_rows(data / "rejected.jsonl", _no_rejection)

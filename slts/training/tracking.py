@@ -8,6 +8,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from slts.json_lines import read_rows
+from slts.secrecy import without_secrets
 from slts.training.metrics_log import MetricsLog
 from slts.training.run_directory import RunDirectory, published
 from slts.whole_files import write_whole
@@ -129,7 +130,10 @@ def publish_scores(config: DictConfig, run: RunDirectory) -> None:
             # A copy, not W&B's link: a run's folder may move before it is synced.
             copy = Path(published.dir, run.path.name, file.relative_to(run.path))
             copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file, copy)
+            if file.name == "config.yaml":  # an older one may hold in clear what its data= lets in
+                copy.write_text(without_secrets(file.read_text(encoding="utf-8")), encoding="utf-8")
+            else:
+                shutil.copy(file, copy)
             published.save(str(copy), base_path=published.dir, policy="end", glob=False)
     published.finish()
 

@@ -23,12 +23,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from slts.evaluation.runs import TrainedRun, load_run
-from slts.evaluation.videos import as_batch, face_crops
-
 from slts.config import compose
 from slts.corpora import load_corpus, synthetic
 from slts.data.media import read_clip
+from slts.systems.trained import TrainedRun, load_run
+from slts.systems.videos import as_batch, face_crops
 
 RATES = {"30": 30.0, "29.97": 30000 / 1001, "50": 50.0, "59.94": 60000 / 1001, "120": 120.0}
 BAR = 3.0

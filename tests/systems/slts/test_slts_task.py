@@ -137,7 +137,7 @@ def test_without_asm_there_is_one_plain_mse():
     target, _ = task.target_mel(batch())
     _, mel = task.reconstruct(batch(), target.shape[1])
     torch.testing.assert_close(losses["hard"], (mel - target).square().mean())
-    assert task.offsets(batch()) is None
+    assert task.gives == ("speech",)
 
 
 def test_generation_is_as_long_as_the_video_and_needs_no_audio():
