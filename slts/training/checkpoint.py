@@ -54,9 +54,11 @@ def save_checkpoint(
                 f"training continues from {last.resolve().name}" if last.exists() else "there is no other checkpoint"
             )
             reason = getattr(error, "strerror", None) or error
+            needed = sum(value.nbytes for value in (*model.values(), *optimizer.values()))
             raise UserError(
-                f"{final} cannot be written ({reason}; {shutil.disk_usage(folder).free / 1e6:.0f} MB are free there); "
-                f"free space or mend the disk, and give the same command again: {whole}"
+                f"{final} cannot be written ({reason}; it takes {needed / 1e6:.0f} MB,"
+                f" {shutil.disk_usage(folder).free / 1e6:.0f} are free there); free space or mend the disk, and give"
+                f" the same command again: {whole}"
             ) from None
         if final.exists():
             _remove(final)

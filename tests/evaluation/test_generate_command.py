@@ -138,7 +138,7 @@ def test_a_kill_while_the_video_is_written_leaves_none(speaking, recorded, tmp_p
         "import os, signal; from slts.cli import run\n"
         "import slts.data.media.muxing as muxing\n"
         "def kill(*_): os.kill(os.getpid(), signal.SIGKILL)\n"
-        "muxing._stamped_packets = kill\n"
+        "muxing.Fraction = kill  # once the pictures are written\n"
         f"run('generate', ['run={speaking}', 'input={tmp_path}/in', 'out={tmp_path}/out', 'faces=none',"
         f" 'speaker={_speakers(speaking)[0]}'])"
     )
