@@ -67,8 +67,8 @@ def _check(config) -> None:
 
 def _speakers(root: Path) -> dict[str, Path]:
     """Folders with at least one list, by speaker; the root itself where it is one."""
-    folders = [root, *sorted(path for path in root.iterdir() if path.is_dir())]
-    return {path.resolve().name: path for path in folders if any((path / f"{split}.txt").is_file() for split in SPLITS)}
+    folders = {root.resolve().name: root} | {path.name: path for path in sorted(root.iterdir()) if path.is_dir()}
+    return {name: path for name, path in folders.items() if any((path / f"{split}.txt").is_file() for split in SPLITS)}
 
 
 def _read_lists(folder: Path) -> dict[str, str]:
