@@ -5,6 +5,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.stream import Disposition
 
 RATE = 44100
 
@@ -71,4 +72,30 @@ def write_video(
                 frame.pts = round(audio_start * RATE) + first
                 container.mux(sound.encode(frame))
             container.mux(sound.encode(None))
+    return path
+
+
+def write_streams(path: Path, pictures: list[np.ndarray], sounds: list[np.ndarray], default: tuple[int, int]) -> Path:
+    """A Matroska file of several pictures and sounds; those numbered ``default`` are marked so, a still is MJPEG."""
+    with av.open(str(path), "w") as container:
+        streams = []
+        for frames in pictures:
+            stream = container.add_stream("mpeg4" if len(frames) > 1 else "mjpeg", rate=25)
+            stream.height, stream.width = frames.shape[1:3]
+            stream.pix_fmt = "yuv420p" if len(frames) > 1 else "yuvj420p"
+            streams.append(stream)
+        voices = [container.add_stream("pcm_s16le", rate=RATE, layout="mono") for _ in sounds]
+        for kind, marked in ((streams, default[0]), (voices, default[1])):
+            for number, stream in enumerate(kind):
+                stream.disposition = Disposition.default if number == marked else 0
+        for stream, frames in zip(streams, pictures, strict=True):
+            for index, rgb in enumerate(frames):
+                frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+                frame.pts, frame.time_base = index, Fraction(1, 25)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        for stream, sound in zip(voices, sounds, strict=True):
+            frame = av.AudioFrame.from_ndarray((sound * 32767).astype(np.int16)[None], format="s16", layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = RATE, 0, Fraction(1, RATE)
+            container.mux([*stream.encode(frame), *stream.encode(None)])
     return path

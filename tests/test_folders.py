@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from slts.config import compose
 from slts.corpora import load_corpus
 from slts.data.clip import Reject
 from slts.folders import files_below
@@ -37,3 +38,24 @@ def test_a_name_that_is_not_utf8_is_rejected_and_stops_nothing(tmp_path):
     assert found.keys() == {"good.mp4", "bad\\udcff.mp4"}
     with pytest.raises(Reject, match="bad_name"):
         found["bad\\udcff.mp4"].load()
+
+
+@pytest.mark.parametrize(
+    ("corpus", "speaker", "files"),
+    [
+        ("grid", "s1", ["bbaf2n.mpg"]),
+        ("tcd_timit", "lipspeakers/Lipspkr1", ["Clips/straightcam/sa1.mp4"]),
+        ("lip2wav", "chem", ["train.txt", "videos/abc.mp4"]),
+    ],
+)
+def test_readers_of_official_layouts_follow_links_to_speakers(tmp_path, corpus, speaker, files):
+    for name in files:
+        file = tmp_path / "elsewhere" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("abc")
+    link = tmp_path / "root" / speaker
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / "elsewhere")
+    config, _ = compose("prepare", [f"corpus={corpus}", f"root={tmp_path}/root"])
+    [found] = load_corpus(corpus, config)
+    assert found.speaker == link.name and Path(found.source).stem == Path(files[-1]).stem

@@ -245,6 +245,27 @@ def test_videos_that_cannot_be_measured_are_named(trained, tmp_path):
     assert status == 1 and "no_face" in said
 
 
+def test_streams_of_videos_are_chosen_and_what_is_no_video_is_noted(trained, tiny_corpus, tmp_path):
+    (tmp_path / "in").mkdir()
+    write_streams(tmp_path / "in" / "two.mkv", [flash_frames(3, 1.2, size=(80, 80))], [beep(3, 1.2)] * 2, (0, 1))
+    (tmp_path / "in" / "notes.txt").touch()
+    arguments = ["offsets", f"run={trained}", f"data={tmp_path}/in", f"out={tmp_path}/o.csv", "tracks.shortest=0.1"]
+    status, said = command(*arguments)
+    assert status == 0 and "1 file was not read: .txt 1" in said
+    assert "two.mkv: audio stream 1 of several is read; audio_stream= takes another" in said
+    status, said = command(*arguments, "audio_stream=0")
+    assert status == 0 and "several" not in said
+    status, said = command(*arguments, "audio_stream=2")
+    assert status == 1 and "two.mkv: no_stream: audio_stream=2 is not there; the file has 0 (pcm_s16le" in said
+    status, said = command("offsets", f"run={trained}", f"data={tiny_corpus}", "video_stream=0")
+    assert status == 2 and "shards have one of a kind" in said
+    (tmp_path / "o.csv").write_text("key,offset_ms\ntwo,40\n")
+    apply = ["offsets", "action=apply", f"data={tmp_path}/in", f"offsets={tmp_path}/o.csv", f"out={tmp_path}/out"]
+    status, said = command(*apply, "audio_stream=2")
+    assert status == 1 and "no_stream" in said and "1 file was not read: .txt 1" in said
+    assert command(*apply, "audio_stream=0")[0] == 0
+
+
 def test_of_several_faces_the_one_that_fits_is_taken(trained, tmp_path):
     frames = np.stack([scene([(80, 110, 40), (240, 110, 35)])] * 50)
     write_video(tmp_path / "two.mkv", frames, beep(2, 1))

@@ -2,45 +2,21 @@
 
 import os
 import socket
-from fractions import Fraction
+import tarfile
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
-from av.stream import Disposition
-from flash_and_beep import RATE, beep, flash, flash_frames, onset, write_video
+from conftest import slts
+from flash_and_beep import beep, flash, flash_frames, onset, write_streams, write_video
 
 from slts.data import media
 from slts.data.clip import Reject
+from slts.data.media import Streams
+from slts.data.media.shifting import repair_video
+from slts.data.media.streams import unchosen
 from slts.errors import UserError
 from slts.reporting.sensitivity import read_sound
-
-
-def write_streams(path: Path, pictures: list[np.ndarray], sounds: list[np.ndarray], default: tuple[int, int]) -> Path:
-    """A Matroska file of several pictures and sounds; those numbered ``default`` are marked so, a still is MJPEG."""
-    with av.open(str(path), "w") as container:
-        streams = []
-        for frames in pictures:
-            stream = container.add_stream("mpeg4" if len(frames) > 1 else "mjpeg", rate=25)
-            stream.height, stream.width = frames.shape[1:3]
-            stream.pix_fmt = "yuv420p" if len(frames) > 1 else "yuvj420p"
-            streams.append(stream)
-        voices = [container.add_stream("pcm_s16le", rate=RATE, layout="mono") for _ in sounds]
-        for kind, marked in ((streams, default[0]), (voices, default[1])):
-            for number, stream in enumerate(kind):
-                stream.disposition = Disposition.default if number == marked else 0
-        for stream, frames in zip(streams, pictures, strict=True):
-            for index, rgb in enumerate(frames):
-                frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
-                frame.pts, frame.time_base = index, Fraction(1, 25)
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
-        for stream, sound in zip(voices, sounds, strict=True):
-            frame = av.AudioFrame.from_ndarray((sound * 32767).astype(np.int16)[None], format="s16", layout="mono")
-            frame.sample_rate, frame.pts, frame.time_base = RATE, 0, Fraction(1, RATE)
-            container.mux([*stream.encode(frame), *stream.encode(None)])
-    return path
 
 
 def apart(clip) -> float:
@@ -54,6 +30,63 @@ def test_the_default_streams_are_read_and_named(tmp_path):
     assert clip.extra["streams"] == {"video": 1, "audio": 1}
     assert media.read_picture(tmp_path / "a.mkv").extra["streams"] == {"video": 1}
     assert media.read_clip(tmp_path / "a.mkv", span=(1.0, 2.0)).frames.mean((1, 2, 3)).argmax() == 5
+
+
+def test_streams_are_chosen_by_their_number(tmp_path):
+    pictures, sounds = [flash_frames(2, at) for at in (0.4, 1.2)], [beep(2, at) for at in (0.2, 1.2, 0.8)]
+    path = write_streams(tmp_path / "a.mkv", pictures, sounds, (1, 1))
+    chosen = Streams(video=0, audio=2)
+    for span in (None, (0.0, 1.9)):
+        clip = media.read_clip(path, span=span, streams=chosen)
+        assert flash(clip.frames) == 10 and onset(clip.audio) == pytest.approx(0.8, abs=1e-3)
+        assert clip.extra["streams"] == {"video": 0, "audio": 2}
+    media.mux(path, clip.audio, tmp_path / "out.mp4", chosen)
+    assert flash(media.read_picture(tmp_path / "out.mp4").frames) == 10
+    assert repair_video(path, 100.0, "test", tmp_path / "out.mkv", chosen)
+    repaired = media.read_clip(tmp_path / "out.mkv")
+    assert onset(repaired.audio) - flash(repaired.frames) / 25 == pytest.approx(0.9 - 0.4, abs=1e-3)
+    assert not repair_video(path, 100.0, "test", tmp_path / "out.mkv", chosen)
+    with pytest.raises(UserError, match="is not the repair"):
+        repair_video(path, 100.0, "test", tmp_path / "out.mkv", Streams(audio=1))
+
+
+def test_a_stream_that_is_not_there_is_answered_with_those_that_are(tmp_path):
+    path = write_streams(tmp_path / "a.mkv", [flash_frames(1, 0.4)] * 2, [beep(1, 0.4)], (1, 0))
+    with pytest.raises(Reject) as refused:
+        media.read_clip(path, streams=Streams(video=2))
+    for words in ("no_stream: video_stream=2 is not there", "0 (mpeg4 64x48)", "1 (mpeg4 64x48, default)"):
+        assert words in str(refused.value)
+    with pytest.raises(Reject, match=r"audio_stream=1 is not there; the file has 0 \(pcm_s16le 44100 Hz, default\)"):
+        media.read_clip(path, streams=Streams(audio=1))
+
+
+def test_what_was_taken_unasked_is_said():
+    read = {"video": 1, "audio": 0}
+    assert unchosen(read, Streams()) == (
+        "video stream 1, audio stream 0 of several is read; video_stream= and audio_stream= takes another"
+    )
+    assert "audio" not in unchosen(read, Streams(audio=0)) and unchosen(read, Streams(1, 0)) is None
+
+
+def test_prepare_takes_the_chosen_stream_and_says_what_it_took(tmp_path):
+    (tmp_path / "in" / "ann").mkdir(parents=True)
+    write_streams(
+        tmp_path / "in" / "ann" / "a.mkv", [flash_frames(2, 1.2)], [beep(2, 0.4), beep(2, 1.2), beep(2, 0.8)], (0, 1)
+    )
+    for arguments, at in (([], 1.2), (["audio_stream=2"], 0.8)):
+        out = tmp_path / f"out{at}"
+        how = [f"root={tmp_path}/in", "corpus=folder", "faces=none", "size=32", "workers=1", f"out={out}"]
+        said = slts("prepare", *how, *arguments).stdout
+        with tarfile.open(out / "train-000000.tar") as tar:
+            sound = media.decode_flac(tar.extractfile("ann_a.flac").read())
+        assert onset(sound) == pytest.approx(at, abs=1e-3)
+        note = "1 clips are of files with several audio streams, of which the default one is read; audio_stream= takes"
+        assert (note in said) == (not arguments)
+    refused = slts("prepare", *how[:-1], f"out={tmp_path}/none", "audio_stream=3", check=False)
+    assert refused.returncode == 2 and "no_stream 1" in refused.stderr
+    assert "audio_stream=3 is not there; the file has 0 (pcm" in (tmp_path / "none" / "rejected.jsonl").read_text()
+    fraction = slts("prepare", *how[:-1], f"out={tmp_path}/none", "audio_stream=0.5", check=False)
+    assert fraction.returncode == 2 and "whole >=0" in fraction.stderr
 
 
 def test_a_still_picture_is_not_the_picture(tmp_path):

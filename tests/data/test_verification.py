@@ -1,5 +1,6 @@
 import io
 import json
+import re
 import shutil
 import tarfile
 
@@ -7,10 +8,13 @@ import numpy as np
 import pytest
 from conftest import slts
 
-from slts.data.media import encode_flac, encode_h264
+from slts.data.augmentation import Augmentation
+from slts.data.loader import ShardDataset
+from slts.data.media import decode_flac, encode_flac, encode_h264
 from slts.data.shards import index_shard
 from slts.data.verification import verify_corpus
 from slts.whole_files import sha256
+from slts.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +115,44 @@ def changed(**values):
 def test_every_kind_of_fault_is_found(corpus, change, words):
     rewrite(corpus, change)
     assert any(words in fault for fault in verify_corpus(corpus, 1).faults)
+
+
+def cut_sound(seconds):
+    def change(sample):
+        whole = decode_flac(sample["flac"])
+        samples = max(0, round(len(whole) + seconds * 16000))
+        return {"flac": encode_flac(np.pad(whole, (0, samples))[:samples])}
+
+    return change
+
+
+def half_the_bytes(sample):
+    return {"flac": sample["flac"][: len(sample["flac"]) // 2]}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (cut_sound(-1.0), "s of picture, more than a frame apart"),
+        (cut_sound(1.0), "s of picture, more than a frame apart"),
+        (cut_sound(-0.06), "s of picture, more than a frame apart"),
+        (cut_sound(0.03), None),
+        (half_the_bytes, "unreadable|truncated"),
+    ],
+)
+@pytest.mark.parametrize("chunk_seconds", [None, 0.8])
+def test_sound_of_another_length_than_its_picture_neither_verifies_nor_trains(corpus, change, words, chunk_seconds):
+    rewrite(corpus, change)
+    faults = [fault for fault in verify_corpus(corpus, 1).faults if ".tar" in fault]
+    dataset = ShardDataset(corpus, "train", 32, 1, Augmentation(chunk_seconds=chunk_seconds) if chunk_seconds else None)
+    if words is None:
+        assert not faults and dataset[0, 0]["audio"].shape[0] > 0
+        return
+    assert len(faults) == 1 and re.search(words, faults[0])
+    with pytest.raises(UserError, match=words) as refused:
+        for epoch in range(8):  # a stretch of the beginning may be whole
+            dataset[epoch, 0]
+    assert "\n" not in str(refused.value) and "action=verify" in str(refused.value)
 
 
 def test_missing_extra_and_misstated_shards_are_found(corpus):

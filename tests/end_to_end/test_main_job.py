@@ -169,14 +169,19 @@ def test_generation_from_video_files(trained, tiny_corpus, tmp_path):
     sample = next(iter(webdataset.WebDataset(str(tiny_corpus / "test-000000.tar"), shardshuffle=False)))
     (tmp_path / "in" / "clip.mp4").write_bytes(sample["mp4"])
     (tmp_path / "in" / "broken.mp4").write_bytes(b"not a video")
+    (tmp_path / "in" / "a.xyz").touch()
     speaker = json.loads(sample["json"])["speaker"]
     done = slts("generate", f"run={trained}", f"input={tmp_path}/in", f"out={tmp_path}/out", f"speaker={speaker}")
     assert "broken.mp4" in done.stdout and "1 of 2 videos" in done.stdout
+    assert "1 file was not read: .xyz 1" in done.stdout
     audio, rate = soundfile.read(tmp_path / "out" / "clip.wav")
     frames = json.loads(sample["json"])["frames"]
     assert rate == 16000 and len(audio) == frames * 640
     with av.open(str(tmp_path / "out" / "clip.mp4")) as container:
         assert container.streams.audio and container.streams.video[0].frames == frames
+    how = [f"run={trained}", f"input={tmp_path}/in/clip.mp4", f"out={tmp_path}/none", f"speaker={speaker}"]
+    absent = slts("generate", *how, "video_stream=1", check=False)
+    assert absent.returncode == 1 and "video_stream=1 is not there; the file has 0 (h264" in absent.stdout
     unknown = slts("generate", f"run={trained}", f"input={tmp_path}/in", f"out={tmp_path}/out", check=False)
     assert unknown.returncode == 2 and "choose one of them" in unknown.stderr
 

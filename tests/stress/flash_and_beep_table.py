@@ -43,7 +43,7 @@ class Case:
     """In frames."""
     audio_start: Fraction = Fraction(0)
     dropped: int | None = None
-    """Every so-manieth frame without a flash is left out."""
+    """Every so-manieth frame is left out, but for flashes and their neighbours: what is nearest stands in for it."""
 
 
 CASES = [
@@ -100,7 +100,7 @@ def write_source(path: Path, case: Case, fps: Fraction, seconds: float) -> np.nd
         lit = set(flashes.tolist())
         packets = []
         for index in range(count):
-            if case.dropped and index % case.dropped == 3 and not {index, index - 1} & lit:
+            if case.dropped and index % case.dropped == 3 and not {index - 1, index, index + 1} & lit:
                 continue
             picture = grey[255 if index in lit else 0]
             picture.pts, picture.time_base = round((index + case.video_start) / fps / tick), tick

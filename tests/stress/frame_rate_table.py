@@ -3,9 +3,9 @@
     python tests/stress/frame_rate_table.py RUN [clips]
 
 Each generated clip is written at every rate in two ways: filmed, its scene drawn at the times of that rate, and
-converted, the pictures of 25 a second repeated as ``ffmpeg -r`` does. A file is read at its own rate and at 25 frames a
-second, as ``fps`` asks. ``picture`` is by how many ms what the file shows is older than the time it is shown at, told by
-pictures that show their number; ``offset`` is the mean change of RUN's offset, by the centre of its probabilities,
+converted, the pictures of 25 a second repeated as ``ffmpeg -r`` does. A file is read at its own rate and at 25 frames
+a second, as ``fps`` asks. ``picture`` is by how many ms what the file shows is older than the time it is shown at, told
+by pictures that show their number; ``offset`` is the mean change of RUN's offset, by the centre of its probabilities,
 against the same clips at 25 frames a second. What is repeated stands still and so lags by half of what the longer
 display adds; ``offset`` less ``picture`` is what the reading itself does. Bar: 3 ms for it, and 3 ms for ``picture``
 where nothing is repeated. Exit status 1 above it.

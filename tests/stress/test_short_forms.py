@@ -1,6 +1,7 @@
 """The stress scripts, small enough for every run of the suite."""
 
 import flash_and_beep_table as table
+import frame_rate_table
 import kill_prepare
 import numpy as np
 import pytest
@@ -36,6 +37,20 @@ def test_the_measure_sees_sound_that_is_two_milliseconds_late(tmp_path, monkeypa
     case, path, fps = table.CASES[0], tmp_path / "source.mkv", table.RATES["25"]
     row = table.measure(path, table.write_source(path, case, fps, 9.0), case, fps, 3.0)
     assert row.beep == pytest.approx(0.002, abs=2e-4) and row.together == pytest.approx(0.002, abs=2e-4)
+
+
+@pytest.mark.parametrize("fps", [None, 25.0])
+@pytest.mark.parametrize("name", frame_rate_table.RATES)
+def test_what_is_filmed_at_any_rate_is_read_in_time(tmp_path, name, fps):
+    rate = frame_rate_table.RATES[name]
+    times = np.arange(int(4 * rate)) / rate
+    lag = frame_rate_table.shown_lag(tmp_path / "a.mkv", np.arange(len(times)), times, times, fps)
+    assert abs(lag) < frame_rate_table.BAR
+    shown = frame_rate_table.repeated(100, rate)
+    times = np.arange(len(shown)) / rate
+    lag = frame_rate_table.shown_lag(tmp_path / "a.mkv", np.arange(len(times)), shown / 25, times, fps)
+    explained = 0 if fps else (40 - 1000 / rate) / 2  # a repeated picture stands still for that much longer
+    assert lag == pytest.approx(explained, abs=2)
 
 
 def test_kills_leave_only_whole_and_equal_shards(tmp_path):

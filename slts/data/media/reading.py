@@ -1,7 +1,5 @@
 """Picture and sound of a file on one clock, whole or cut by presentation time."""
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +53,7 @@ def read_clip(
         sound, heard = read_audio(audio, (needed[0] - late, needed[1] - late))
         heard += late
     sound_end = heard + len(sound) / SAMPLE_RATE
-    _refuse_truncated(picture, span, None if audio else partial(sound_stop, video, streams))
+    _refuse_truncated(picture, video, span)
 
     first = int(np.searchsorted(picture.times, heard - TOLERANCE))
     start = float(picture.times[min(first, len(picture.times) - 1)])
@@ -77,7 +75,7 @@ def read_picture(video: Path, fps: float | None = None, streams: Streams = AS_PL
         Reject: unreadable, truncated, no_video, no_stream or too_large.
     """
     picture = read_frames(video, streams=streams)
-    _refuse_truncated(picture, None)
+    _refuse_truncated(picture, video)
     frames, fps = _on_grid(picture, float(picture.times[0]), picture.end, fps)
     return Clip(frames, fps, np.zeros(0, np.float32), extra={"start": 0.0, **_several(picture, "video")})
 
@@ -128,14 +126,11 @@ def nearest(times: np.ndarray, ticks: np.ndarray) -> np.ndarray:
     return np.where(later & (ahead < usual + TOLERANCE), after, before)
 
 
-def _refuse_truncated(
-    picture: Picture, span: tuple[float, float] | None, sound_stop: Callable[[], float] | None = None
-) -> None:
+def _refuse_truncated(picture: Picture, video: Path, span: tuple[float, float] | None = None) -> None:
     """A video is truncated when more than 0.2 s and more than a twentieth of its declared duration are missing.
 
     Where the length is not declared but found from the data (MPEG program streams, AVI) a cut file is a shorter clip.
-    Of a span, the part within the declared duration counts. A longer sound, whose end ``sound_stop`` tells, may be what
-    the declared duration is of.
+    Of a span, the part within the declared duration counts. What is declared may be the duration of a longer sound.
     """
     if picture.declared is None:
         return
@@ -146,7 +141,7 @@ def _refuse_truncated(
         expected = min(span[1], picture.declared - (picture.first - begin)) - span[0]
         reached = picture.end - float(picture.times[0])
     slack = max(0.2, expected / 20)
-    if span is None and sound_stop and expected - reached > slack:
-        reached = max(reached, sound_stop() - begin)
+    if span is None and expected - reached > slack:
+        reached = max(reached, sound_stop(video) - begin)
     if expected - reached > slack:
         raise Reject("truncated", f"{reached:.2f} s decoded of the {expected:.2f} s declared")

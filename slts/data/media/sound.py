@@ -79,10 +79,10 @@ def sound_start(source: Path) -> float:
         return frame_time(frame, stream, container)
 
 
-def sound_stop(source: Path, streams: Streams = AS_PLAYERS) -> float:
-    """Presentation time at which the last packet ends, in seconds, -inf without one; nothing is decoded."""
-    with open_media(source, streams=streams) as container:
-        packets = container.demux(audio_stream(container))
+def sound_stop(source: Path | bytes) -> float:
+    """Presentation time in seconds at which the last audio stream ends, -inf without any; nothing is decoded."""
+    with open_media(source) as container:
+        packets = container.demux(*container.streams.audio) if container.streams.audio else ()
         stops = (float((packet.pts + (packet.duration or 0)) * packet.time_base) for packet in packets if packet.pts)
         return max(stops, default=-np.inf)
 
