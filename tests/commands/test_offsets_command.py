@@ -13,7 +13,7 @@ import torch
 import webdataset
 from conftest import slts
 from drawn_faces import scene
-from flash_and_beep import beep, flash, flash_frames, onset, write_video
+from flash_and_beep import beep, flash, flash_frames, onset, write_streams, write_video
 from safetensors.numpy import load_file
 
 from slts.cli import run

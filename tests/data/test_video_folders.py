@@ -10,7 +10,7 @@ from flash_and_beep import beep, flash_frames, write_video
 
 from slts.data.media.folder import unread_note, videos_below
 from slts.errors import UserError
-from slts.evaluation.videos import find_videos
+from slts.systems.videos import find_videos
 
 STRANGERS = ["a.txt.bak", "ann/b.xyz", "ann/notes.txt", "README"]
 COMPANIONS = ["metadata.csv", "ann/a.txt", "ann/a.JSON", "ann/a.mp4.repair.json", ".DS_Store", ".cache/x.bin"]
