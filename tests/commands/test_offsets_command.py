@@ -87,11 +87,15 @@ def test_offsets_of_shards_and_figure_5(trained, tiny_corpus, tmp_path):
     status, said = command("offsets", f"run={trained}", f"data={tiny_corpus}", f"out={out}", "method=syncnet")
     assert status == 0
     rows = table(out)
-    assert list(rows[0]) == ["key", "offset_ms", "confidence", "distance"]
+    assert list(rows[0]) == ["key", "offset_ms", "confidence", "at_edge", "distance"]
     assert {row["key"] for row in rows} == set(samples(tiny_corpus))
     assert all(float(row["offset_ms"]) % 40 == 0 and abs(float(row["offset_ms"])) <= 600 for row in rows)
     assert out.with_suffix(".png").stat().st_size > 5000
     assert "24 clips: median" in said
+    # Where the search ends at 600 ms the true offset may lie beyond; a network of four steps has such clips.
+    at_edge = [row["key"] for row in rows if abs(float(row["offset_ms"])) == 600]
+    assert at_edge and at_edge == [row["key"] for row in rows if row["at_edge"] == "True"]
+    assert f"{len(at_edge)} at the edge of the search, whose true offset may lie beyond" in said
     confidences = sorted(float(row["confidence"]) for row in rows)
     limit, counted = confidences[11], sum(value > confidences[11] for value in confidences)
     _, filtered = command("offsets", f"run={trained}", f"data={tiny_corpus}", f"out={out}", f"above_confidence={limit}")
@@ -104,6 +108,7 @@ def test_offsets_without_a_network(tiny_corpus, tmp_path):
     assert status == 0 and "24 clips: median" in said
     rows = table(out)
     assert {row["key"] for row in rows} == set(samples(tiny_corpus))
+    assert all((row["at_edge"] == "True") == (abs(float(row["offset_ms"])) > 245) for row in rows)
     assert all(abs(float(row["offset_ms"])) <= 255 and 0 < float(row["confidence"]) < 1 for row in rows)
 
 

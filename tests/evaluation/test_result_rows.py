@@ -1,5 +1,6 @@
 """What a result row says of offsets."""
 
+import csv
 import json
 from types import SimpleNamespace
 
@@ -59,6 +60,12 @@ def test_pairs_are_of_clips_that_have_both():
     assert first.tolist() == [1] and second.tolist() == [2]
 
 
+def test_offsets_at_the_edge_are_counted():
+    clips = [clip(0, 190, at_edge=True, frontend_at_edge=edge) for edge in (True, False, False, None)]
+    row = row_of([*clips, clip(0, 10)])
+    assert row["offset_at_edge"] == 0.8 and row["frontend_at_edge"] == pytest.approx(1 / 3)
+
+
 def test_calibration_and_natural_offsets_by_the_command(tiny_corpus, tmp_path):
     slts("train", f"data={tiny_corpus}", f"runs={tmp_path}", "name=run", *TINY, "steps=2", "validate_every=2")
     slts("offsets", f"run={tmp_path}/run", f"data={tiny_corpus}", f"out={tmp_path}/own.csv")
@@ -66,6 +73,10 @@ def test_calibration_and_natural_offsets_by_the_command(tiny_corpus, tmp_path):
     said = slts("evaluate", *keys, "calibrate=true", f"natural={tmp_path}/own.csv").stdout
     row = json.loads((tmp_path / "run" / "results.jsonl").read_text())
     assert row["offset_mae_whole_ms"] is not None
+    clips = list(csv.DictReader((tmp_path / "run" / "clips-test.csv").open()))
+    for name, of in (("at_edge", "DSM at +-task.radius"), ("frontend_at_edge", "the frontend at +-300 ms")):
+        count = sum(clip[name] == "True" for clip in clips)
+        assert (f"{count} of {len(clips)} clips have an offset of {of}" in said) == (count > 0)
     # A run of two steps may well not have locked, and then says so.
     assert row["offset_calibration_ms"] is not None or "offset_calibration_ms null (calibrate=true" in said
     refused = slts("evaluate", *keys, "natural=nowhere.csv", check=False)
