@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
-from slts.whole_files import write_whole
+from slts.files import write_whole
 
 log = logging.getLogger(__name__)
 TAIL = 1 << 16

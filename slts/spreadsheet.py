@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from slts.whole_files import write_whole
+from slts.files import write_whole
 
 FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 """How text begins that a spreadsheet would run, or that ``cell`` has already marked."""

@@ -8,9 +8,9 @@ import io
 from pathlib import Path
 
 from slts.errors import UserError
+from slts.files import refuse_sources, write_whole
 from slts.metrics.columns import COLUMNS
 from slts.training.metrics_log import read_metrics
-from slts.whole_files import refuse_sources, write_whole
 
 TRAINING = {
     "Losses": {

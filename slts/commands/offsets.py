@@ -48,7 +48,7 @@ def _check(config) -> None:
 
 def _estimate(config) -> int:
     from slts.evaluation.figures import offset_histogram
-    from slts.whole_files import refuse_sources
+    from slts.files import refuse_sources
 
     out = Path(config.out or "offsets.csv")
     if out.suffix == ".png":
@@ -90,8 +90,8 @@ def _apply(config) -> int:
 def _repair_videos(config, offsets: dict[str, float], method: str) -> int:
     from slts.data.clip import Reject
     from slts.data.media.shifting import TIMED, repair_video
+    from slts.files import refuse_sources
     from slts.systems.videos import find_videos
-    from slts.whole_files import refuse_sources
 
     data, out, done = Path(config.data), Path(config.out), 0
 

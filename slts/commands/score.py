@@ -36,6 +36,7 @@ from slts import __version__
 from slts.errors import UserError
 from slts.evaluation.doubts import count_doubts, notes_on
 from slts.evaluation.sounds import read_pair, sound_folder
+from slts.files import refuse_sources
 from slts.metrics import METRICS, score_pairs, summarise
 from slts.metrics.opinion import opinion_table, read_ratings
 from slts.metrics.quality import PESQ_MODES
@@ -45,7 +46,6 @@ from slts.recognition.error_rate import hear, summarise_words, table_columns
 from slts.recognition.recogniser import load_recognisers
 from slts.recognition.speech import read_text_table
 from slts.spreadsheet import write_csv
-from slts.whole_files import refuse_sources
 
 LIBRARIES = (
     "numpy",

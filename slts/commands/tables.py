@@ -10,6 +10,7 @@ def main(config) -> None:
     from pathlib import Path
 
     from slts.errors import UserError
+    from slts.files import refuse_sources, write_whole
     from slts.reporting import paper
     from slts.reporting.evidence import collect_evidence, write_evidence
     from slts.reporting.figures import offset_histograms, offsets_against_truth
@@ -18,7 +19,6 @@ def main(config) -> None:
     from slts.reporting.published import load_published
     from slts.reporting.results import find_corpora, load_results
     from slts.reporting.sensitivity import sensitivity_clip, table3
-    from slts.whole_files import refuse_sources, write_whole
 
     runs, data = runs_folder(config.runs), Path(config.data) if config.data else None
     published = load_published(Path(config.published) if config.published else None)

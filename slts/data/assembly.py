@@ -21,7 +21,7 @@ from slts.audio.mel import BANDS, log_mel
 from slts.data.media import decode_flac
 from slts.data.shards import write_shard
 from slts.errors import UserError
-from slts.whole_files import sha256, write_whole
+from slts.files import sha256, write_whole
 
 
 def sidecar(shard: Path) -> Path:

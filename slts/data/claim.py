@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from slts.errors import UserError
-from slts.whole_files import UNFINISHED, write_whole
+from slts.files import UNFINISHED, write_whole
 
 MARKER = ".prepare.json"
 """Holds the recipe of the corpus in a folder from the start on."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from slts.data.media import decode_frames
 from slts.data.shards import index_shard
-from slts.whole_files import write_whole
+from slts.files import write_whole
 
 ROWS, COLUMNS = 8, 12
 

@@ -32,8 +32,8 @@ from slts.data.location import Address, typed_data
 from slts.data.order import SampleOrder
 from slts.data.shards import read_corpus_json
 from slts.errors import UserError
+from slts.files import sha256
 from slts.secrecy import without_secrets
-from slts.whole_files import sha256
 
 TRIES, PAUSE = 3, 1.0
 """Times a file is asked for, and seconds before the second; each further pause is four times as long."""

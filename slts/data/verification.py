@@ -17,7 +17,7 @@ from slts.data.media import decode_flac, decode_frames, frame_times
 from slts.data.parallel import run_jobs
 from slts.data.shards import MEMBERS, index_shard, read_corpus_json
 from slts.errors import UserError
-from slts.whole_files import sha256
+from slts.files import sha256
 
 TIMES = 1e-3
 """Seconds by which a picture's timestamp may leave i / fps."""

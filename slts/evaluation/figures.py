@@ -6,7 +6,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 
-from slts.whole_files import write_whole
+from slts.files import write_whole
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

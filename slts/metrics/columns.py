@@ -94,11 +94,10 @@ _OFFSETS = (
     _offset("lse_d", "LSE-D", "SyncNet's distance of picture and generated sound", "results", better="low"),
     _offset("lse_c", "LSE-C", "SyncNet's confidence in the generated sound", "results"),
 )  # fmt: skip
-_FRONTEND = Column("frontend_at_edge", "o_f at the edge", "share of clips whose o_f is +-300 ms, the limit of the search",
-                   better="low", tables=("results",))  # fmt: skip
+_FRONTEND = Column("frontend_at_edge", "o_f at the edge", "share of clips whose o_f is at +-300 ms", better="low")
 _WORDS = (
     Column("w_wer", "w-WER %", "word error rate of Whisper", "%", "low", 2, "words", tables=_EVERYWHERE),
-    Column("w_wer_reference", "w-WER (heard) %", "of clips without text, against Whisper on the recorded sound",
+    Column("w_wer_reference", "w-WER (heard) %", "of clips without text: against Whisper on their recorded sound",
            "%", "low", 2, "words"),
     Column("k_wer", "k-WER %", "word error rate of the corpus's own recogniser", "%", "low", 2, "words",
            tables=_EVERYWHERE),

@@ -11,12 +11,12 @@ from safetensors.torch import load_file, save
 
 from slts.audio.mel import log_mel
 from slts.errors import UserError
+from slts.files import write_whole
 from slts.metrics import Undefined
 from slts.recognition.features import cepstra_of, splice
 from slts.recognition.grammar import Grammar
 from slts.recognition.viterbi import viterbi
 from slts.recognition.word_models import WordModels
-from slts.whole_files import write_whole
 
 WEIGHTS, FACTS = "models.safetensors", "recogniser.json"
 TENSORS = ("states", "projection", "means", "variances", "weights", "stay")

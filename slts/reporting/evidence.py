@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 
 from slts import __version__
 from slts.errors import UserError
+from slts.files import write_whole
 from slts.metrics.columns import COLUMNS, columns
 from slts.reporting.corpora import Corpus
 from slts.reporting.figures import Picture
@@ -24,7 +25,6 @@ from slts.reporting.table import MISSING
 from slts.spreadsheet import text
 from slts.training.run_config import read_run_config
 from slts.training.run_directory import HARMLESS
-from slts.whole_files import write_whole
 
 FIGURES = columns(table="evidence")
 """Figures of a record."""

@@ -206,6 +206,7 @@ def load_clips(row: pd.Series) -> pd.DataFrame | None:
 
 def intervals(clips: pd.DataFrame) -> dict[str, tuple[float, float]]:
     """95 % bootstrap interval over clips of the mean of every score that two clips have."""
-    values = clips[list(SCORES)].astype(object).where(clips[list(SCORES)].notna(), None)
+    scored = clips[[name for name in SCORES if name in clips]]
+    values = scored.astype(object).where(scored.notna(), None)
     found = summarise([{**row, "reasons": {}} for row in values.to_dict("records")])["intervals"]
     return {name: tuple(interval) for name, interval in found.items() if interval}

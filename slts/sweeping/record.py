@@ -12,8 +12,8 @@ from optuna.distributions import distribution_to_json, json_to_distribution
 from optuna.trial import TrialState, create_trial
 
 from slts.errors import UserError
+from slts.files import write_whole
 from slts.sweeping.trials import RUN, trainings
-from slts.whole_files import write_whole
 
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 

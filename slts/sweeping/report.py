@@ -11,13 +11,13 @@ import optuna
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
+from slts.files import write_whole
 from slts.reporting.evidence import collect_evidence, seed_table, write_evidence
 from slts.reporting.table import markdown
 from slts.spreadsheet import csv_text
 from slts.sweeping.pictures import is_number, parallel, plane, slices
 from slts.sweeping.record import write_record
 from slts.sweeping.trials import REASON, RUN, origin, trainings
-from slts.whole_files import write_whole
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

@@ -16,8 +16,8 @@ from slts.data.media import Streams, read_picture
 from slts.data.media.folder import unread_note, videos_below
 from slts.data.media.streams import AS_PLAYERS, unchosen
 from slts.errors import UserError
+from slts.files import refuse_sources
 from slts.systems.trained import TrainedRun
-from slts.whole_files import refuse_sources
 
 WINDOW, OVERLAP = 10.0, 0.4
 """Seconds of video put through the networks at once, and of the cross-fade between windows."""

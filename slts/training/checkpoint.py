@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from slts.errors import UserError
+from slts.files import sha256
 from slts.training.state import TrainingState, read_state
-from slts.whole_files import sha256
 
 ANOTHER = "take another checkpoint of the run, or train it again"
 

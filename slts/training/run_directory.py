@@ -15,10 +15,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from slts.data.facts import CORPUS_BYTES, corpus_facts
 from slts.errors import UserError
+from slts.files import is_unfinished, write_whole
 from slts.folders import read_plain
 from slts.secrecy import without_secrets
 from slts.training.run_config import read_run_config
-from slts.whole_files import is_unfinished, write_whole
 
 HARMLESS = (
     "data", "data_from", "corpus_command", "name", "runs", "workers", "cache_gb", "disk_gb", "verify_shards",

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from slts.files import write_whole
 from slts.json_lines import read_rows
 from slts.secrecy import without_secrets
 from slts.training.metrics_log import MetricsLog
 from slts.training.run_directory import RunDirectory, published
-from slts.whole_files import write_whole
 
 SCORES = "scores"
 """W&B's job type of the runs that hold scores, and how their ids end."""

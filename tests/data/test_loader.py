@@ -14,7 +14,7 @@ from slts.data.loader import ShardDataset, evaluation_loader, training_loader
 from slts.data.media import decode_flac, decode_frames, encode_flac, encode_h264
 from slts.data.shards import index_shard, write_shard
 from slts.errors import UserError
-from slts.whole_files import sha256
+from slts.files import sha256
 
 CLIPS = (5, 3, 6)
 

@@ -24,7 +24,7 @@ from slts.data.media import decode_flac, decode_frames, read_clip
 from slts.data.shards import index_shard, read_corpus_json
 from slts.data.utterance import Utterance
 from slts.errors import UserError
-from slts.whole_files import sha256
+from slts.files import sha256
 
 
 def config(root: Path, out: Path, **changes) -> DictConfig:

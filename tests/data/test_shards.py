@@ -7,7 +7,7 @@ import webdataset
 
 from slts.data.shards import index_shard, read_corpus_json, write_shard
 from slts.errors import UserError
-from slts.whole_files import sha256
+from slts.files import sha256
 
 
 def samples(count: int = 3) -> list[dict]:

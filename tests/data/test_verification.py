@@ -13,8 +13,8 @@ from slts.data.loader import ShardDataset
 from slts.data.media import decode_flac, encode_flac, encode_h264
 from slts.data.shards import index_shard
 from slts.data.verification import verify_corpus
-from slts.whole_files import sha256
 from slts.errors import UserError
+from slts.files import sha256
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from ranks import TINY
 
 from slts.cli import run
 from slts.data.media import read_clip
-from slts.whole_files import UNFINISHED
+from slts.files import UNFINISHED
 
 sys.path.insert(0, str(ROOT / "tests" / "data"))
 from flash_and_beep import beep, flash_frames, write_video

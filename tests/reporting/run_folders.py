@@ -10,7 +10,8 @@ import soundfile
 import yaml
 
 from slts import __version__
-from slts.evaluation.results import CLIP_COLUMNS, SCORES
+from slts.evaluation.results import CLIP_COLUMNS
+from slts.metrics.columns import SCORES
 
 GRID_4S = ["s1", "s2", "s29", "s4"]
 
@@ -56,7 +57,7 @@ def write_clips(folder: Path, row: dict, frontend: list[float], truth: list[floa
         writer.writeheader()
         for i, (heard, true, dsm) in enumerate(zip(frontend, truth, found, strict=True)):
             sign = 0 if len(truth) % 2 and i == len(truth) - 1 else (-1) ** i
-            scores = {name: row[name] + 0.05 * sign for name in SCORES}
+            scores = {name: row[name] + 0.05 * sign for name in SCORES if name in row}
             offsets = {"frontend_offset_ms": heard, "offset_ms": true, "dsm_offset_ms": dsm, "confidence": 0.8}
             writer.writerow({"key": f"v{i % 2 + 1}-{i:05d}-x", **scores, **offsets})
     samples = folder / "samples" / row["split"]

@@ -84,7 +84,7 @@ def test_a_network_that_the_weights_are_not_of_takes_no_memory(run, own, monkeyp
     monkeypatch.setattr(
         "slts.systems.trained.build_task", lambda *given: devices.append(torch.get_default_device()) or build(*given)
     )
-    with pytest.raises(UserError, match="holds weights of another model: .*restore config.yaml"):
+    with pytest.raises(UserError, match=r"holds weights of another model: .*restore config\.yaml"):
         load_run(run.path)
     assert [device.type for device in devices] == ["meta"]
 

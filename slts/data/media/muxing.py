@@ -10,7 +10,7 @@ import numpy as np
 from slts.audio import SAMPLE_RATE
 from slts.data.media.container import open_media
 from slts.data.media.streams import AS_PLAYERS, Streams, video_stream
-from slts.whole_files import whole_file
+from slts.files import whole_file
 
 
 def mux(video: Path | bytes, audio: np.ndarray, out: Path, streams: Streams = AS_PLAYERS) -> None:

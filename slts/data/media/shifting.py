@@ -14,7 +14,7 @@ from slts.data.media.container import container_start, open_media
 from slts.data.media.muxing import restamp
 from slts.data.media.streams import AS_PLAYERS, Streams, audio_stream, video_stream
 from slts.errors import UserError
-from slts.whole_files import refuse_sources, sha256, whole_file, write_whole
+from slts.files import refuse_sources, sha256, whole_file, write_whole
 
 TIMED = (".m4v", ".mkv", ".mov", ".mp4", ".webm")
 """Containers in which a stream may start later than another; AVI and MPEG program streams cannot say it."""

@@ -11,7 +11,7 @@ from slts.audio import SAMPLE_RATE
 from slts.data.clip import Reject
 from slts.data.media.container import LONGEST_JUMP, decoded_frames, frame_time, open_media, seek
 from slts.data.media.streams import AS_PLAYERS, Streams, audio_stream
-from slts.whole_files import write_whole
+from slts.files import write_whole
 
 GAP = 0.02
 """Seconds by which audio timestamps may drift from the sample count before a gap or an overlap is believed."""

@@ -11,13 +11,13 @@ import pytest
 from conftest import ROOT
 
 from slts.errors import UserError
-from slts.whole_files import UNFINISHED, is_unfinished, refuse_sources, whole_file, write_whole
+from slts.files import UNFINISHED, is_unfinished, refuse_sources, whole_file, write_whole
 
 
 def half_written(path: Path, end: str) -> int:
     """A process writes half of a file, then does ``end``. Returns its exit status."""
     code = (
-        "import os, signal, sys\nfrom pathlib import Path\nfrom slts.whole_files import whole_file\n"
+        "import os, signal, sys\nfrom pathlib import Path\nfrom slts.files import whole_file\n"
         f"with whole_file(Path({str(path)!r})) as file:\n    file.write(b'half'); file.flush()\n    {end}\n"
     )
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL, check=False).returncode
