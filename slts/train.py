@@ -40,7 +40,9 @@ def main(config) -> int:
 def _train(config, corpus: dict, accelerator) -> int:
     from accelerate.utils import set_seed
 
-    from slts.data.loader import Augmentation, ShardDataset, deaths_named, training_loader
+    from slts.data.augmentation import Augmentation
+    from slts.data.dataset import ShardDataset
+    from slts.data.loader import deaths_named, training_loader
     from slts.data.location import typed_data
     from slts.evaluation.judges import validate
     from slts.systems import build_task
@@ -55,9 +57,11 @@ def _train(config, corpus: dict, accelerator) -> int:
     picture = (config.model.image_size, config.model.channels)
     augmentation = Augmentation(**config.augment, chunk_seconds=config.chunk_seconds)
     cache = int(config.cache_gb * 1e9 / max(1, config.workers))
-    shards = {"window_shards": config.window_shards, "disk_gb": config.disk_gb, "verify_shards": config.verify_shards}
-    dataset = ShardDataset(typed_data(config), "train", *picture, augmentation, config.seed, cache, **shards)
     task = build_task(config, corpus)
+    shards = {"window_shards": config.window_shards, "disk_gb": config.disk_gb, "verify_shards": config.verify_shards}
+    dataset = ShardDataset(
+        typed_data(config), "train", *picture, augmentation, config.seed, cache, sounds=task.takes, **shards
+    )
     fresh = warm_start(Path(config.warm_start), task) if config.warm_start else []
     if accelerator.is_main_process:
         millions = sum(p.numel() for p in task.parameters()) / 1e6

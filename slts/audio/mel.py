@@ -73,8 +73,3 @@ def log_bands(spectrum: Tensor, low: float = 0.0, high: float = SAMPLE_RATE / 2)
     with torch.autocast(spectrum.device.type, enabled=False):
         mel = torch.einsum("bft,mf->btm", spectrum, _filters(spectrum.device, low, high))
     return mel.clamp_min(FLOOR).log()
-
-
-def mel_frames(seconds: float) -> int:
-    """Whole mel frames in a stretch of time."""
-    return int(seconds * MEL_RATE + 1e-6)

@@ -93,10 +93,8 @@ def create(project: str, entity: str | None) -> str:
 
 def draw(runs: list[Path], out: Path) -> None:
     """The panels that the runs have something for, and the last samples of the first run, as a PNG."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure
+    from matplotlib.image import imread
 
     curves = {run.name: _curves(run) for run in runs}
     known = {name for run in curves.values() for name in run}
@@ -113,7 +111,7 @@ def draw(runs: list[Path], out: Path) -> None:
     pictures, columns = found[:2], 6
     refuse_sources([out], found)
     lines = -(-len(panels) // columns)
-    figure = plt.figure(figsize=(20, 2.6 * lines + (5 if pictures else 0)), layout="constrained")
+    figure = Figure(figsize=(20, 2.6 * lines + (5 if pictures else 0)), layout="constrained")
     grid = figure.add_gridspec(lines + bool(pictures), columns, height_ratios=[1] * lines + [1.9] * bool(pictures))
     for place, (title, metrics) in enumerate(panels):
         axis = figure.add_subplot(grid[place // columns, place % columns])
@@ -126,12 +124,11 @@ def draw(runs: list[Path], out: Path) -> None:
         axis.legend(fontsize=6)
     for place, picture in enumerate(pictures):
         axis = figure.add_subplot(grid[lines, 3 * place : 3 * place + 3])
-        axis.imshow(plt.imread(picture))
+        axis.imshow(imread(picture))
         axis.set_axis_off()
     figure.suptitle(f"{', '.join(curves)} (drawn from metrics.jsonl and samples/ by slts dashboard)", fontsize=10)
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=90, format=out.suffix[1:] or "png")
-    plt.close(figure)
     write_whole(out, drawn.getvalue())
 
 

@@ -87,7 +87,7 @@ def score_folders(config: DictConfig, out: Path) -> None:
     for note in notes:
         print(f"text={config.text}: {note}")
     asked = [*metrics, *(DURATIONS if set(metrics) <= {*PLAIN, *WHOLE} else FACTS)]
-    scored = score_pairs(pairs, workers, asked, config.pesq_mode, bar)
+    scored = score_pairs(pairs, workers, asked, config.pesq_mode, bar, config.stoi)
     rows = [{name: row[name] for name in (*metrics, "reasons")} for row in scored]
     facts = [{name: row.get(name) for name in FACTS} for row in scored]
     said = [texts.get(stem) for stem in stems]
@@ -104,7 +104,12 @@ def score_folders(config: DictConfig, out: Path) -> None:
     versions = {"slts": __version__, "python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
     failed = [stem for stem, row in zip(stems, rows, strict=True) if row["reasons"]]
     summary = summarise(rows) | {"failed_stems": failed}
-    settings = {"pesq": PESQ_MODES[config.pesq_mode], "resampling": "soxr HQ to 16 kHz", "versions": versions}
+    settings = {
+        "stoi": config.stoi,
+        "pesq": PESQ_MODES[config.pesq_mode],
+        "resampling": "soxr HQ to 16 kHz",
+        "versions": versions,
+    }
     doubts = count_doubts(folders, stems, facts)
     for note in notes_on(doubts, config):
         print(note)

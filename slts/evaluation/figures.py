@@ -3,13 +3,10 @@
 import io
 from pathlib import Path
 
-import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 
 from slts.files import write_whole
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
 
 
 def mel_figure(mels: dict[str, np.ndarray], distribution: np.ndarray | None, title: str, out: Path) -> None:
@@ -22,14 +19,8 @@ def mel_figure(mels: dict[str, np.ndarray], distribution: np.ndarray | None, tit
         out: PNG file.
     """
     columns = 1 if distribution is None else 2
-    figure, axes = plt.subplots(
-        len(mels),
-        columns,
-        figsize=(9 if columns == 2 else 6, 1.7 * len(mels) + 0.6),
-        squeeze=False,
-        width_ratios=[2, 1][:columns],
-        layout="constrained",
-    )
+    figure = Figure(figsize=(9 if columns == 2 else 6, 1.7 * len(mels) + 0.6), layout="constrained")
+    axes = figure.subplots(len(mels), columns, squeeze=False, width_ratios=[2, 1][:columns])
     low, high = np.percentile(next(iter(mels.values())), [2, 99.8])
     for axis, (name, mel) in zip(axes[:, 0], mels.items(), strict=True):
         axis.imshow(
@@ -53,7 +44,8 @@ def mel_figure(mels: dict[str, np.ndarray], distribution: np.ndarray | None, tit
 
 def offset_figure(truth: np.ndarray, predicted: np.ndarray, title: str, out: Path) -> None:
     """Scatter of predicted against true offsets (ms) with the identity line, and the histogram of the error."""
-    figure, (scatter, histogram) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    scatter, histogram = figure.subplots(1, 2)
     span = [min(truth.min(), predicted.min()) - 15, max(truth.max(), predicted.max()) + 15]
     scatter.plot(span, span, color="grey", linewidth=0.8)
     scatter.scatter(truth, predicted, s=10, alpha=0.7)
@@ -79,7 +71,8 @@ def offset_histogram(
         out: PNG file.
         left_out: clips not counted, named in the legend with ``note``.
     """
-    figure, axis = plt.subplots(figsize=(6, 3.5), layout="constrained")
+    figure = Figure(figsize=(6, 3.5), layout="constrained")
+    axis = figure.subplots()
     edge = step * (np.ceil(max(np.abs(offsets).max(), 2 * step) / step) + 0.5)
     bins = np.arange(-edge, edge + step / 2, step)
     label = f"{len(offsets)} clips" + (f", {left_out} left out ({note})" if left_out else "")
@@ -92,23 +85,7 @@ def offset_histogram(
     _save(figure, out)
 
 
-def comparison_figure(rows: list[dict], out: Path) -> None:
-    """Bars of the plain and aligned scores of several result rows, one group a metric."""
-    metrics = [("stoi", "STOI"), ("a_stoi", "a-STOI"), ("estoi", "ESTOI"), ("a_estoi", "a-ESTOI")]
-    figure, axis = plt.subplots(figsize=(7, 3.5), layout="constrained")
-    width = 0.8 / len(rows)
-    for place, row in enumerate(rows):
-        heights = [row[key] or 0 for key, _ in metrics]
-        bars = axis.bar(np.arange(len(metrics)) + place * width, heights, width, label=row["variant"])
-        axis.bar_label(bars, fmt="%.2f", fontsize=8)
-    axis.set_xticks(np.arange(len(metrics)) + 0.4 - width / 2, [label for _, label in metrics])
-    axis.set_ylim(0, 1)
-    axis.legend()
-    _save(figure, out)
-
-
-def _save(figure, out: Path) -> None:
+def _save(figure: Figure, out: Path) -> None:
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=110, format="png")
-    plt.close(figure)
     write_whole(out, drawn.getvalue())

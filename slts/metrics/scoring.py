@@ -15,6 +15,7 @@ from slts.memory import keep_freed_memory
 from slts.metrics.alignment import is_at_edge, offsets_ms, overlap
 from slts.metrics.columns import COLUMNS, PLAIN
 from slts.metrics.excerpt import Excerpt, Undefined, checked_pair
+from slts.metrics.intelligibility import by_pystoi, stoi_estoi
 from slts.metrics.quality import pesq
 
 COMPARISONS = {
@@ -53,18 +54,23 @@ def _attempt(compute: Callable, names: Sequence[str], *arguments) -> dict[str, f
     }
 
 
-def _compare(pair: tuple[Excerpt, Excerpt], wanted: set[str], pesq_mode: str) -> dict[str, float | Undefined]:
-    """The wanted plain values of a pair of equal length."""
+def _compare(
+    pair: tuple[Excerpt, Excerpt], wanted: set[str], by: dict[Callable, Callable]
+) -> dict[str, float | Undefined]:
+    """The wanted plain values of a pair of equal length; ``by`` holds functions that stand for those of COMPARISONS."""
     outcome: dict[str, float | Undefined] = {}
     for compute, names in COMPARISONS.items():
         if wanted.intersection(names):
-            compute = functools.partial(compute, mode=pesq_mode) if compute is pesq else compute
-            outcome |= _attempt(compute, names, *pair)
+            outcome |= _attempt(by.get(compute, compute), names, *pair)
     return outcome
 
 
 def score_pair(
-    reference: np.ndarray, generated: np.ndarray, metrics: Sequence[str] = USUAL, pesq_mode: str = "nb"
+    reference: np.ndarray,
+    generated: np.ndarray,
+    metrics: Sequence[str] = USUAL,
+    pesq_mode: str = "nb",
+    stoi: str = "own",
 ) -> dict:
     """All chosen metrics of one pair of mono audio (N,), (N',) at 16 kHz in [-1, 1].
 
@@ -73,9 +79,10 @@ def score_pair(
     generated audio, on the overlap alone; those of the whole reference (..._whole) take what is missing of the
     generated audio for silence. STOI and ESTOI are about 0 to 1, PESQ 1 to 4.55 (4.64 wide band), mcd is a distance,
     mcd_db decibels, offsets are milliseconds, positive when the generated audio is late. FACTS may be asked for as
-    well, of which frontend_at_edge is a bool.
+    well, of which frontend_at_edge is a bool. ``stoi="pystoi"`` takes STOI and ESTOI of the published package.
     """
     _check_names(metrics)
+    by = {pesq: functools.partial(pesq, mode=pesq_mode)} | ({stoi_estoi: by_pystoi} if stoi == "pystoi" else {})
     seconds = [np.size(side) / SAMPLE_RATE for side in (reference, generated)]
     durations = {name: value for name, value in zip(DURATIONS, seconds, strict=True) if name in metrics}
     try:
@@ -91,23 +98,23 @@ def score_pair(
     offset = outcome.get(OFFSETS[0], 0.0)
     outcome[AT_EDGE] = offset if isinstance(offset, Undefined) else is_at_edge(offset)
     if missing > 0 and whole:
-        padded = _compare((reference, Excerpt(np.pad(generated.audio, (0, missing)))), whole, pesq_mode)
+        padded = _compare((reference, Excerpt(np.pad(generated.audio, (0, missing)))), whole, by)
         outcome |= {f"{name}_whole": value for name, value in padded.items()}
     elif whole:
         plain = plain | whole
 
     unshifted = overlap(reference, generated)
     if isinstance(offset, Undefined):
-        outcome |= _compare(unshifted, plain, pesq_mode) | dict.fromkeys(ALIGNED, offset)
+        outcome |= _compare(unshifted, plain, by) | dict.fromkeys(ALIGNED, offset)
     elif offset == 0:
-        same = _compare(unshifted, plain | aligned, pesq_mode)
+        same = _compare(unshifted, plain | aligned, by)
         outcome |= same | {f"a_{name}": value for name, value in same.items()}
     else:
         cut = overlap(reference, generated, offset)
         if not plain:  # nothing to share, so no need to analyse what lies outside the cut
             cut = Excerpt(cut[0].audio), Excerpt(cut[1].audio)
-        shifted = _compare(cut, aligned, pesq_mode)
-        outcome |= _compare(unshifted, plain, pesq_mode) | {f"a_{name}": value for name, value in shifted.items()}
+        shifted = _compare(cut, aligned, by)
+        outcome |= _compare(unshifted, plain, by) | {f"a_{name}": value for name, value in shifted.items()}
     if missing <= 0:
         outcome |= {f"{name}_whole": outcome[name] for name in whole}
 
@@ -122,6 +129,7 @@ def score_pairs(
     metrics: Sequence[str] = USUAL,
     pesq_mode: str = "nb",
     progress: Callable[[Iterator[dict]], Iterable[dict]] = iter,
+    stoi: str = "own",
 ) -> list[dict]:
     """score_pair for many pairs, in their order.
 
@@ -131,11 +139,11 @@ def score_pairs(
         workers: processes; 0 scores in this one, where a crash of PESQ's C code takes everything down. With 1 or more
             the pair that crashed gets no value, the reason says so, and the rest is scored. Scripts that ask for
             processes need an ``if __name__ == "__main__"``.
-        metrics, pesq_mode: as in score_pair.
+        metrics, pesq_mode, stoi: as in score_pair.
         progress: wraps the iterator over finished rows, for a progress bar.
     """
     _check_names(metrics)
-    score = functools.partial(_score_item, metrics=tuple(metrics), pesq_mode=pesq_mode)
+    score = functools.partial(_score_item, metrics=tuple(metrics), pesq_mode=pesq_mode, stoi=stoi)
     if workers:
         return list(progress(_scored_in_pools(list(pairs), workers, tuple(metrics), score)))
     with _one_torch_thread():
@@ -198,12 +206,12 @@ def _row_alone(pair: Pair | Callable[[], Pair], metrics: tuple[str, ...], score:
     return _without_values(metrics, Undefined("reading or scoring it crashed"))
 
 
-def _score_item(item: Pair | Callable[[], Pair], metrics: tuple[str, ...], pesq_mode: str) -> dict:
+def _score_item(item: Pair | Callable[[], Pair], metrics: tuple[str, ...], pesq_mode: str, stoi: str) -> dict:
     try:
         reference, generated = item() if callable(item) else item
     except Undefined as reason:
         return _without_values(metrics, reason)
-    return score_pair(reference, generated, metrics, pesq_mode)
+    return score_pair(reference, generated, metrics, pesq_mode, stoi)
 
 
 def _without_values(metrics: Sequence[str], reason: Undefined) -> dict:

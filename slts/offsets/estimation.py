@@ -7,10 +7,11 @@ import numpy as np
 from rich.progress import track
 
 from slts.audio import SAMPLE_RATE
+from slts.data.batch import Batch
 from slts.data.clip import Clip, Reject
 from slts.data.faces import FaceCrop, cut
 from slts.data.faces.people import Thresholds, face_tracks
-from slts.data.loader import Batch, evaluation_loader
+from slts.data.loader import evaluation_loader
 from slts.data.media import Streams, read_clip
 from slts.data.media.streams import AS_PLAYERS, unchosen
 from slts.data.shards import read_corpus_json

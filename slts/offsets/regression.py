@@ -12,7 +12,8 @@ from rich.progress import track
 
 from slts.audio.mel import MEL_RATE, log_mel
 from slts.audio.upsampling import mel_lengths, upsample_by_time
-from slts.data.loader import ShardDataset, evaluation_loader
+from slts.data.dataset import ShardDataset
+from slts.data.loader import evaluation_loader
 from slts.data.shards import read_corpus_json
 from slts.errors import UserError
 from slts.offsets.peak import peak

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 from omegaconf import DictConfig
+from omegaconf.errors import ConfigAttributeError
 
 from slts import __version__
 from slts.data.facts import CORPUS_BYTES, corpus_facts
@@ -19,6 +20,8 @@ from slts.metrics.summary import summarise
 from slts.reporting.corpora import Corpus, read_corpora
 from slts.reporting.published import PAPER
 from slts.spreadsheet import text
+from slts.systems import given_by
+from slts.systems.contract import PICTURES, SPEECH
 from slts.training.run_config import read_run_config
 
 NUMBERS = (*columns("speech"), *columns("words"), *columns("offsets"), *columns("pictures"), "clips", "failed", "step")
@@ -30,8 +33,6 @@ SYSTEMS = {
     ("vcagan", "paper"): "VCA-GAN",
 }
 """The published systems by task and variant; other variants are TASK_VARIANT."""
-SILENT = ("syncnet",)
-"""Tasks that generate no speech, so that their runs have no row."""
 MARKS = ("config.yaml", "metrics.jsonl", "results.jsonl")
 
 
@@ -79,7 +80,7 @@ def _rows(folder: Path, runs: Path, corpora: dict[str, Corpus]) -> Iterator[dict
     file = folder / "results.jsonl"
     run = {"run": folder.relative_to(runs).as_posix() if folder != runs else folder.name, "path": folder}
     trained, problems = _trained(folder)
-    model = trained.pop("model")
+    model, judged = trained.pop("model"), trained.pop("judged")
     rows, broken = _latest(file)
     for row in rows:
         row |= {"variant": trained["variant"] or row["variant"]}
@@ -93,7 +94,7 @@ def _rows(folder: Path, runs: Path, corpora: dict[str, Corpus]) -> Iterator[dict
         digest = str(row.get("corpus_hash"))
         unknown = Corpus(f"{row['corpus']}, corpus.json not found ({digest})", "unknown", {})
         yield {**row, **numbers, **_names(row, corpora.get(digest, unknown)), **run, **step, **when, "note": notes}
-    if not rows and trained["task"] not in SILENT:
+    if not rows and judged:
         reasons = broken or [f"not evaluated yet: slts evaluate run={runs.name}/{run['run']}"]
         unknown = Corpus("unknown corpus", "unknown", {})
         names = _names(trained, corpora.get(_hash(folder), unknown))
@@ -102,16 +103,17 @@ def _rows(folder: Path, runs: Path, corpora: dict[str, Corpus]) -> Iterator[dict
 
 
 def _trained(folder: Path) -> tuple[dict, list[str]]:
-    """Task, variant and model by config.yaml, and what is wrong with it."""
+    """Task, variant, model and whether slts evaluate takes it, by config.yaml, and what is wrong with that."""
     try:
         config = read_run_config(folder / "config.yaml")
         model = f"{config['model']['name']} model, {config['vocoder']['name']}"
-        return {"task": config["task"]["name"], "variant": _variant(config), "model": model}, []
+        judged = {SPEECH, PICTURES} & set(given_by(config))
+        return {"task": config["task"]["name"], "variant": _variant(config), "model": model, "judged": judged}, []
     except OSError:
         problem = "no config.yaml"
-    except (UserError, KeyError):
+    except (UserError, KeyError, ConfigAttributeError):
         problem = "config.yaml of another version"
-    return {"task": None, "variant": None, "model": None}, [problem]
+    return {"task": None, "variant": None, "model": None, "judged": True}, [problem]
 
 
 def _variant(config: DictConfig) -> str:

@@ -6,10 +6,11 @@ without bound where offsets are not found, is drawn no lower than -1.
 
 import math
 
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
@@ -20,11 +21,10 @@ LEAST_R2 = -1.0
 PRUNED = "hollow: pruned, trained for less time"
 
 
-def slices(trials: list[FrozenTrial], keys: list[str], metrics: list[str]) -> plt.Figure:
+def slices(trials: list[FrozenTrial], keys: list[str], metrics: list[str]) -> Figure:
     """Metrics (rows) against parameters (columns) over their whole range."""
-    figure, axes = plt.subplots(
-        len(metrics), len(keys), figsize=(4 * len(keys), 2.6 * len(metrics)), squeeze=False, layout="constrained"
-    )
+    figure = Figure(figsize=(4 * len(keys), 2.6 * len(metrics)), layout="constrained")
+    axes = figure.subplots(len(metrics), len(keys), squeeze=False)
     for column, key in enumerate(keys):
         given = _distribution(trials, key)
         for row, metric in enumerate(metrics):
@@ -39,11 +39,10 @@ def slices(trials: list[FrozenTrial], keys: list[str], metrics: list[str]) -> pl
     return figure
 
 
-def plane(trials: list[FrozenTrial], keys: list[str], metrics: list[str]) -> plt.Figure:
+def plane(trials: list[FrozenTrial], keys: list[str], metrics: list[str]) -> Figure:
     """Two parameters against each other, a panel and a scale of colours for each metric."""
-    figure, axes = plt.subplots(
-        1, len(metrics), figsize=(4.4 * len(metrics), 3.6), squeeze=False, sharey=True, layout="constrained"
-    )
+    figure = Figure(figsize=(4.4 * len(metrics), 3.6), layout="constrained")
+    axes = figure.subplots(1, len(metrics), squeeze=False, sharey=True)
     x, y = (_distribution(trials, key) for key in keys)
     for axis, metric in zip(axes[0], metrics, strict=True):
         shown = _with_figures(trials, keys, metric)
@@ -63,11 +62,12 @@ def plane(trials: list[FrozenTrial], keys: list[str], metrics: list[str]) -> plt
     return figure
 
 
-def parallel(trials: list[FrozenTrial], keys: list[str], metric: str) -> plt.Figure:
+def parallel(trials: list[FrozenTrial], keys: list[str], metric: str) -> Figure:
     """Parallel coordinates: a line a trial through its parameters to its figure."""
     shown = _with_figures(trials, keys, metric)
     colors = _colors(shown, metric)
-    figure, axis = plt.subplots(figsize=(2.4 * (len(keys) + 1), 3.8), layout="constrained")
+    figure = Figure(figsize=(2.4 * (len(keys) + 1), 3.8), layout="constrained")
+    axis = figure.subplots()
     for trial in shown:
         value = _figure(trial, metric)
         heights = [_height(_distribution(trials, key), trial.params[key]) for key in keys]
@@ -125,7 +125,7 @@ def _at(given: BaseDistribution, value: Value) -> float:
     return given.choices.index(value) if isinstance(given, CategoricalDistribution) else value
 
 
-def _span(axes: plt.Axes, side: str, given: BaseDistribution) -> None:
+def _span(axes: Axes, side: str, given: BaseDistribution) -> None:
     """Gives the "x" or "y" side of axes the whole range of a parameter and some room."""
     if isinstance(given, CategoricalDistribution):
         places = np.arange(len(given.choices))

@@ -5,10 +5,10 @@ import html
 import io
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import optuna
 import pandas as pd
+from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial, TrialState
 
 from slts.files import write_whole
@@ -18,10 +18,6 @@ from slts.spreadsheet import csv_text
 from slts.sweeping.pictures import is_number, parallel, plane, slices
 from slts.sweeping.record import write_record
 from slts.sweeping.trials import REASON, RUN, origin, trainings
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-from optuna.visualization import matplotlib as plots
 
 BEST = 10
 """Trials in the table of the best."""
@@ -36,6 +32,10 @@ def report(study: optuna.Study, runs: Path, out: Path) -> None:
     Where trials were scored by slts evaluate, evidence.json keeps the scores. Importance and history are Optuna's; they
     take trials that were trained to the end, and are left out while there are fewer than two.
     """
+    from matplotlib import pyplot as plt
+    from optuna.visualization import matplotlib as plots
+
+    plt.switch_backend("Agg")  # Optuna draws by pyplot, which may have no screen
     out.mkdir(parents=True, exist_ok=True)
     trials = trainings(study)
     names = study.metric_names
@@ -162,6 +162,9 @@ def _failed(trials: list[FrozenTrial]) -> pd.DataFrame:
 
 
 def _optuna_pictures(study: optuna.Study, page: "_Page", index: int, name: str) -> None:
+    from matplotlib import pyplot as plt
+    from optuna.visualization import matplotlib as plots
+
     target = {} if len(study.directions) == 1 else {"target": lambda trial: trial.values[index]}
     page.picture(f"History of {name}", plots.plot_optimization_history(study, **target, target_name=name).figure)
     try:
@@ -192,11 +195,10 @@ class _Page:
         table = frame.map(_cell).to_html(index=False, border=0)
         self.body += [f"<h2>{html.escape(title)}</h2>", table]
 
-    def picture(self, title: str, figure: plt.Figure) -> None:
+    def picture(self, title: str, figure: Figure) -> None:
         file = "".join(c if c.isalnum() else "_" for c in title.lower()) + ".png"
         drawn = io.BytesIO()
         figure.savefig(drawn, dpi=110, bbox_inches="tight", format="png")
-        plt.close(figure)
         write_whole(self.out / file, drawn.getvalue())
         self.markdown += [f"## {markdown(title)}", f"![{markdown(title)}]({file})"]
         self.body += [f"<h2>{html.escape(title)}</h2>", f'<img src="{file}" alt="{html.escape(title)}">']

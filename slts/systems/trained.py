@@ -7,7 +7,8 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError
 
-from slts.data.loader import Augmentation, ShardDataset
+from slts.data.augmentation import Augmentation
+from slts.data.dataset import ShardDataset
 from slts.errors import UserError
 from slts.systems import build_task, check_task, need
 from slts.training.checkpoint import check_weights, find_checkpoint, load_weights

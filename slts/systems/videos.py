@@ -8,10 +8,10 @@ import torch
 
 from slts.audio import SAMPLE_RATE
 from slts.data.augmentation import fit_picture
+from slts.data.batch import Batch
 from slts.data.clip import Clip
 from slts.data.faces import FaceCrop, crop
 from slts.data.keys import distinct_keys
-from slts.data.loader import Batch
 from slts.data.media import Streams, read_picture
 from slts.data.media.folder import unread_note, videos_below
 from slts.data.media.streams import AS_PLAYERS, unchosen

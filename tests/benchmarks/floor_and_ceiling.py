@@ -12,7 +12,7 @@ import torch
 
 from slts.audio.griffin_lim import griffin_lim
 from slts.audio.mel import log_mel
-from slts.data.loader import ShardDataset
+from slts.data.dataset import ShardDataset
 from slts.data.shards import read_corpus_json
 from slts.metrics import score_pairs, summarise
 

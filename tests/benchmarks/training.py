@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from slts.config import compose
-from slts.data.loader import Batch
+from slts.data.batch import Batch
 from slts.memory import keep_freed_memory
 from slts.systems import build_task, check_task
 from slts.training.optimizer import build_optimizer

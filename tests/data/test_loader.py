@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from slts.data.augmentation import Augmentation, augment
+from slts.data.dataset import ShardDataset
 from slts.data.decoding import decode_picture, decode_sound, to_rgb
-from slts.data.loader import ShardDataset, evaluation_loader, training_loader
+from slts.data.loader import evaluation_loader, training_loader
 from slts.data.media import decode_flac, decode_frames, encode_flac, encode_h264
 from slts.data.shards import index_shard, write_shard
 from slts.errors import UserError

@@ -15,7 +15,8 @@ from test_loader import CLIPS, batches, dataset, make_corpus
 
 from slts.config import compose
 from slts.data import shard_source
-from slts.data.loader import ShardDataset, training_loader
+from slts.data.dataset import ShardDataset
+from slts.data.loader import training_loader
 from slts.data.location import Address
 from slts.errors import UserError
 from slts.sweeping.space import override

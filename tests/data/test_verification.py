@@ -9,7 +9,7 @@ import pytest
 from conftest import slts
 
 from slts.data.augmentation import Augmentation
-from slts.data.loader import ShardDataset
+from slts.data.dataset import ShardDataset
 from slts.data.media import decode_flac, encode_flac, encode_h264
 from slts.data.shards import index_shard
 from slts.data.verification import verify_corpus

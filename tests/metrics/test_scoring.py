@@ -100,6 +100,23 @@ def test_only_what_is_asked_for(monkeypatch):
         score_pair(speech_like(0), speech_like(0), metrics=["wer"])
 
 
+def test_stoi_may_be_that_of_the_package(monkeypatch):
+    pair = speech_like(0), speech_like(1)
+    own, package = (score_pair(*pair, metrics=["stoi", "a_estoi"], stoi=name) for name in ("own", "pystoi"))
+    for name in ("stoi", "a_estoi"):
+        assert own[name] == pytest.approx(package[name], abs=1e-9)
+    monkeypatch.setattr(pystoi, "stoi", lambda *_: 0.25)
+    assert score_pair(*pair, metrics=["stoi"], stoi="pystoi")["stoi"] == 0.25
+
+
+def test_too_little_speech_has_no_stoi_by_either(recwarn):
+    short = [speech_like(seed)[:4000] for seed in (0, 1)]
+    for name in ("own", "pystoi"):
+        row = score_pair(*short, metrics=["stoi"], stoi=name)
+        assert row["stoi"] is None and "frames of speech" in row["reasons"]["stoi"]
+    assert not recwarn
+
+
 def test_pesq_mode_is_passed_on():
     pair = speech_like(0), speech_like(0, noise=0.05)
     assert score_pair(*pair, metrics=["a_pesq"], pesq_mode="wb")["a_pesq"] == pesq(*pair, "wb")

@@ -7,7 +7,7 @@ import torch
 
 from slts.audio.mel import log_mel
 from slts.audio.upsampling import mel_lengths
-from slts.data.loader import ShardDataset
+from slts.data.dataset import ShardDataset
 from slts.errors import UserError
 from slts.offsets.calibration import calibrate
 

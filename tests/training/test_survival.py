@@ -17,7 +17,7 @@ from ranks import Ranks
 from safetensors.numpy import load_file
 from torch.nn.parallel import DistributedDataParallel
 
-from slts.data.loader import ShardDataset
+from slts.data.dataset import ShardDataset
 from slts.training.guards import STOPPED
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "stress"))

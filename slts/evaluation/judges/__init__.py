@@ -11,7 +11,7 @@ from typing import Protocol
 
 from torch import nn
 
-from slts.data.loader import ShardDataset
+from slts.data.dataset import ShardDataset
 from slts.evaluation.clips import GeneratedClip
 from slts.systems.contract import OFFSETS, PICTURES, SPEECH
 from slts.systems.trained import TrainedRun

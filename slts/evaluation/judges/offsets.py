@@ -8,7 +8,10 @@ import torch
 from accelerate.utils import gather_object
 
 from slts.audio import SAMPLE_RATE
-from slts.data.loader import Augmentation, Batch, ShardDataset, evaluation_loader
+from slts.data.augmentation import Augmentation
+from slts.data.batch import Batch
+from slts.data.dataset import ShardDataset
+from slts.data.loader import evaluation_loader
 from slts.data.location import typed_data
 from slts.errors import UserError
 from slts.evaluation.clips import GeneratedClip

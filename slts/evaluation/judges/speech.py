@@ -9,7 +9,10 @@ import torch
 from accelerate.utils import gather_object
 from rich.progress import track
 
-from slts.data.loader import Augmentation, ShardDataset, collate, evaluation_loader
+from slts.data.augmentation import Augmentation
+from slts.data.batch import collate
+from slts.data.dataset import ShardDataset
+from slts.data.loader import evaluation_loader
 from slts.data.location import typed_data
 from slts.data.media import write_sound
 from slts.errors import UserError

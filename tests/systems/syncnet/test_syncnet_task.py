@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from slts.config import compose
-from slts.data.loader import Batch
+from slts.data.batch import Batch
 from slts.errors import UserError
 from slts.systems import build_task, check_task
 from slts.systems.syncnet.network import SyncNet

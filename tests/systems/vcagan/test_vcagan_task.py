@@ -11,7 +11,7 @@ import torch
 
 from slts.audio.emphasised import de_emphasise, spectra, unscale
 from slts.config import compose
-from slts.data.loader import Batch
+from slts.data.batch import Batch
 from slts.errors import UserError
 from slts.systems import build_task, check_task
 from slts.systems.vcagan.generator import coarser
