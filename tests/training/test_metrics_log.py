@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from slts.dashboard import draw
 
+from slts.commands.dashboard import draw
 from slts.errors import UserError
 from slts.sweeping.process import validations
 from slts.training.metrics_log import MetricsLog, read_metrics

@@ -14,14 +14,12 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import ROOT, slts
+from flash_and_beep import beep, flash_frames, write_video
 from ranks import TINY
 
 from slts.cli import run
 from slts.data.media import read_clip
 from slts.files import UNFINISHED
-
-sys.path.insert(0, str(ROOT / "tests" / "data"))
-from flash_and_beep import beep, flash_frames, write_video
 
 CASES = Path(os.environ.get("SLTS_CASES", ROOT.parent / "shared" / "cases"))
 
