@@ -107,13 +107,21 @@ def _trained(folder: Path) -> tuple[dict, list[str]]:
     try:
         config = read_run_config(folder / "config.yaml")
         model = f"{config['model']['name']} model, {config['vocoder']['name']}"
-        judged = {SPEECH, PICTURES} & set(given_by(config))
-        return {"task": config["task"]["name"], "variant": _variant(config), "model": model, "judged": judged}, []
+        task = config["task"]["name"]
+        return {"task": task, "variant": _variant(config), "model": model, "judged": _is_judged(config)}, []
     except OSError:
         problem = "no config.yaml"
-    except (UserError, KeyError, ConfigAttributeError):
+    except (UserError, KeyError):
         problem = "config.yaml of another version"
     return {"task": None, "variant": None, "model": None, "judged": True}, [problem]
+
+
+def _is_judged(config: DictConfig) -> bool:
+    """Whether slts evaluate takes the system; a config that says too little to tell may be of one that it does."""
+    try:
+        return bool({SPEECH, PICTURES} & set(given_by(config)))
+    except ConfigAttributeError:
+        return True
 
 
 def _variant(config: DictConfig) -> str:
