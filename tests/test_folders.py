@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -6,7 +7,8 @@ import pytest
 from slts.config import compose
 from slts.corpora import load_corpus
 from slts.data.clip import Reject
-from slts.folders import files_below
+from slts.data.media import read_picture
+from slts.folders import files_below, printable
 from slts.systems.videos import find_videos
 
 
@@ -59,3 +61,18 @@ def test_readers_of_official_layouts_follow_links_to_speakers(tmp_path, corpus, 
     config, _ = compose("prepare", [f"corpus={corpus}", f"root={tmp_path}/root"])
     [found] = load_corpus(corpus, config)
     assert found.speaker == link.name and Path(found.source).stem == Path(files[-1]).stem
+
+
+def test_a_link_to_itself_is_a_file_that_cannot_be_read(tmp_path):
+    (tmp_path / "z.mp4").symlink_to(tmp_path / "z.mp4")
+    assert list(find_videos(tmp_path)) == [tmp_path / "z.mp4"]
+    with pytest.raises(Reject, match="unreadable"):
+        read_picture(tmp_path / "z.mp4")
+
+
+def test_a_name_that_is_not_utf8_is_rejected_wherever_media_are_opened(tmp_path):
+    name = os.fsdecode(b"\xff\xfe.mp4")
+    (tmp_path / name).write_bytes(b"")
+    assert printable(name) == r"\udcff\udcfe.mp4" and printable("é日") == "é日"
+    with pytest.raises(Reject, match="bad_name: the name is not UTF-8; rename"):
+        read_picture(tmp_path / name)

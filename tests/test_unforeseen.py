@@ -4,9 +4,12 @@ file."""
 import errno
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from conftest import slts as slts_
 
 import slts.commands.tables
 from slts.cli import run
@@ -70,3 +73,33 @@ def test_the_traceback_is_shown_where_it_is_asked_for(tmp_path, monkeypatch, cap
     monkeypatch.setattr(slts.commands.tables, "main", lambda config: 1 / 0)
     assert run("tables", ["out=x"]) == 1
     assert "Traceback" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(errno.EMFILE, "raise ulimit -n"), (errno.ENAMETOOLONG, "x.csv: the name is too long")]
+)
+def test_what_the_machine_refuses_is_one_line(number, words, monkeypatch, capsys):
+    status, said = ended(OSError(number, os.strerror(number), "x.csv"), monkeypatch, capsys)
+    assert status == 2 and words in said
+
+
+@pytest.mark.parametrize("length", [240, 300])
+def test_a_long_name_is_a_run_or_one_line(length, tmp_path, tiny_corpus):
+    name = "é" * (length // 2)
+    done = slts_("train", f"data={tiny_corpus}", f'name="{name}"', f"runs={tmp_path}", "experiment=cpu", "steps=1",
+                 "validate_clips=1", "tracking=none", "batch_size=2", "workers=0", check=False)  # fmt: skip
+    if length <= 255:
+        assert done.returncode == 0 and (tmp_path / name / "last").is_dir()
+    else:
+        assert done.returncode == 2 and "the name is too long" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("locale", ["C", "POSIX"])
+def test_an_ascii_locale_reads_and_says_every_name(locale, tmp_path):
+    ascii_only = {"LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = slts_("train", 'data="é日本"', "name=y", f"runs={tmp_path}", check=False, **ascii_only)
+    assert done.returncode == 2 and "data=é日本: no corpus.json there" in done.stderr
+    assert slts_("train", "--help", **ascii_only).stdout == slts_("train", "--help").stdout
+    forbidden = {**os.environ, **ascii_only}  # Python's own option wins over what it is started anew with
+    command = [sys.executable, "-X", "utf8=0", "-m", "slts.cli", "--version"]
+    subprocess.run(command, env=forbidden, timeout=60, check=True)

@@ -16,6 +16,8 @@ from slts.schema import option_keys, options, schema
 
 LARGEST = 100_000
 """Bytes of a config.yaml; ours have some 3000."""
+DEEPEST = 20
+"""Groups within groups; ours go three deep."""
 NAMED = ("task", "model", "vocoder")
 """Groups of which a config says by its ``name`` which option it has."""
 MISSING = object()
@@ -41,8 +43,13 @@ def read_run_config(file: Path) -> DictConfig:
 
 def _checked(text: str) -> dict:
     """Raises ValueError or UserError for what slts train never writes."""
-    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-        raise ValueError("it has YAML aliases")
+    depth = 0
+    for event in yaml.parse(text, yaml.SafeLoader):  # one by one: what is nested without end is not read to its end
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError("it has YAML aliases")
+        if depth > DEEPEST:
+            raise ValueError(f"nested deeper than {DEEPEST}")
     tree = yaml.safe_load(text)
     if not isinstance(tree, dict):
         raise ValueError("no groups and keys in it")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -222,3 +223,13 @@ def test_a_file_beside_the_table_is_left_alone(tmp_path):
     run(f"offsets={tmp_path}/o.csv", f"reference_offsets={tmp_path}/o.csv", f"out={tmp_path}/scores.csv")
     assert (tmp_path / "scores.csv.part").read_text() == "somebody's"
     assert len((tmp_path / "scores.csv").read_text().splitlines()) == 3
+
+
+def test_a_name_that_is_not_utf8_is_scored_and_written_escaped(tmp_path):
+    name = os.fsdecode(b"\xff\xfe.wav")
+    for side in ("a", "b"):
+        write(tmp_path / side / "x.wav", speech_like(0))
+        (tmp_path / side / "x.wav").rename(tmp_path / side / name)
+    out = tmp_path / "scores.csv"
+    slts("score", f"reference={tmp_path}/a", f"generated={tmp_path}/b", f"out={out}", "workers=1", "metrics=[stoi]")
+    assert r"\udcff\udcfe,1.0" in out.read_text(encoding="utf-8")

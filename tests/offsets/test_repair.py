@@ -13,6 +13,7 @@ from flash_and_beep import beep, flash, flash_frames, onset, write_video
 from slts.data.clip import Reject
 from slts.data.media import decode_flac, decode_frames, encode_flac, encode_h264
 from slts.data.shards import index_shard
+from slts.errors import UserError
 from slts.offsets.repair import repair_corpus, repair_sample
 
 
@@ -91,3 +92,15 @@ def test_a_full_disk_leaves_no_half_repaired_video(tmp_path):
     )  # fmt: skip
     assert done.returncode == 2 and "ulimit -f" in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
     assert not list((tmp_path / "out").iterdir()) and (tmp_path / "in" / "a.mkv").read_bytes() == before
+
+
+def test_a_shard_that_is_not_the_recorded_one_is_not_repaired(tiny_corpus, tmp_path):
+    corpus = shutil.copytree(tiny_corpus, tmp_path / "corpus")
+    shard = next(corpus.glob("train-*.tar"))
+    entry = index_shard(shard)[0]
+    data, (offset, size) = bytearray(shard.read_bytes()), entry["members"]["json"]
+    data[offset + size] ^= 1  # in the padding, which no decoder notices
+    shard.write_bytes(data)
+    with pytest.raises(UserError, match=rf"{shard.name}: its SHA-256 is not that of corpus\.json"):
+        repair_corpus(corpus, {entry["key"]: 40.0}, "test", tmp_path / "out")
+    assert not list((tmp_path / "out").glob("train-*.tar"))

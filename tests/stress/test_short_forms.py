@@ -2,6 +2,7 @@
 
 import flash_and_beep_table as table
 import frame_rate_table
+import hostile
 import kill_prepare
 import numpy as np
 import pytest
@@ -55,3 +56,38 @@ def test_what_is_filmed_at_any_rate_is_read_in_time(tmp_path, name, fps):
 
 def test_kills_leave_only_whole_and_equal_shards(tmp_path):
     assert kill_prepare.kill_and_compare(times=1, clips=15, seed=1, folder=tmp_path) == 1
+
+
+def test_hostile_files_and_arguments_are_refused_or_survived(tmp_path, monkeypatch, capsys):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")  # whatever is written into the current folder is seen
+    (tmp_path / "attacks").mkdir()
+    held, tried = hostile.assault(tmp_path / "attacks", every=9)
+    assert held == tried >= 24, capsys.readouterr().out
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_an_attack_that_succeeds_is_counted(tmp_path, monkeypatch):
+    outside = tmp_path / "attacks" / "plain.mp4"
+    found = iter(["executed", "written", "passed", "raised"])
+
+    def commit(verb, arguments):
+        match next(found):
+            case "executed":
+                (tmp_path / "attacks" / "canary").touch()
+            case "written":
+                outside.write_bytes(b"")
+            case "raised":
+                raise RuntimeError
+        return 0
+
+    base = hostile.Scene(*(tmp_path / "attacks" / name for name in ("", "corpus", "runs/r", "plain.mp4", "canary")))
+    base.folder.mkdir()
+    outside.write_bytes(b"video")
+    monkeypatch.setattr(hostile, "stage", lambda folder: base)
+    monkeypatch.setattr(hostile, "run", commit)
+    survivable = [True, False, True, False]  # must it be refused
+    monkeypatch.setattr(
+        hostile, "attacks", lambda: [hostile.Attack(str(i), lambda s: ["x"], must) for i, must in enumerate(survivable)]
+    )
+    assert hostile.assault(base.folder) == (0, 4)

@@ -5,6 +5,7 @@ import pytest
 import yaml
 from conftest import slts
 
+from slts.cli import run
 from slts.errors import UserError
 from slts.sweeping.study import check_study, read_study, sweeps_dir
 
@@ -113,3 +114,24 @@ def test_a_launch_that_is_not_there(tmp_path, tiny_corpus):
     done = slts("sweep", *keys, check=False)
     assert done.returncode == 2 and "launch=/bin/nosuch is not there; give a .yaml" in done.stderr
     assert not (tmp_path / "sweeps.db").exists()
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [["experiment=../../x/exp"], ["experiment=PATH/x/exp"], ["data=COMMAND"], [" data=COMMAND"], ["experiment={x: 1}"],
+     ["corpus@_global_=../x/exp"], ["hydra.searchpath=[file://PATH/x]", "experiment=exp"], ["name=${oc.env:HOME}"]],
+)  # fmt: skip
+def test_a_study_of_somebody_else_runs_nothing(tmp_path, tiny_corpus, overrides, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    canary = tmp_path / "canary"
+    command = f"'pipe:touch {canary} {{name}}'"
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "exp.yaml").write_text(f"# @package _global_\ndata: {command}\n")
+    lines = [line.replace("PATH", str(tmp_path)).replace("COMMAND", command) for line in overrides]
+    study = written(tmp_path, overrides=lines)
+    # With data= the command line would win over the file; without it nothing but the file names the data.
+    for data in ([], [f"data={tiny_corpus}"]):
+        assert run("sweep", [f"study={study}", f"runs={tmp_path}/runs", "trials=1", *data]) == 2
+        said = capsys.readouterr().err
+        assert len(said.splitlines()) == 1 and "not foreseen" not in said
+    assert not canary.exists() and not (tmp_path / "runs").exists()

@@ -1,6 +1,7 @@
 """Runs that cannot be used say why."""
 
 import pytest
+from conftest import ROOT, slts
 from omegaconf import OmegaConf
 
 from slts.config import compose
@@ -30,7 +31,8 @@ BOMB = "a: &a [x]\n" + "".join(f"k{i}: &k{i} [{', '.join(['*a' if i == 0 else f'
 
 @pytest.mark.parametrize(
     "text",
-    [BOMB, "[1, 2]", "x", "", "task: {name: [", "a: !!python/object/apply:os.system [x]", "[" * 5000, "a: 1\n" * 10**5,
+    [BOMB, "[1, 2]", "x", "", "task: {name: [", "a: !!python/object/apply:os.system [x]", "[" * 5000,
+     "[" * 90_000, "- " * 40_000, "a: 1\n" * 10**5,
      "task: {name: 1}", "task: slts"],
 )  # fmt: skip
 def test_a_strange_config_is_one_line(tmp_path, text):
@@ -60,3 +62,16 @@ def test_data_is_found_from_another_folder(tmp_path, monkeypatch):
     found = run.config()
     assert found.data == str(tmp_path / "there" / "shards") and config_hash(found) == config_hash(config)
     run.check(config, CORPUS)
+
+
+def test_a_run_on_a_relative_folder_is_evaluated_from_anywhere(tiny_corpus, tmp_path):
+    for name in ("there", "here"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "there" / "shards").symlink_to(tiny_corpus)
+    keys = ["data=shards", "name=r", "experiment=cpu", "tracking=none", "steps=1", "validate_clips=1", "batch_size=2"]
+    environment = {"PYTHONPATH": str(ROOT)}
+    slts("train", *keys, "model.width=32", "model.layers=1", cwd=tmp_path / "there", **environment)
+    run = "../there/runs/r"
+    slts("evaluate", f"run={run}", "split=val", "workers=1", "show=0", cwd=tmp_path / "here", **environment)
+    assert (tmp_path / "there" / "runs" / "r" / "clips-val.csv").is_file()
+    assert list((tmp_path / "here").iterdir()) == []

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import ROOT
+from omegaconf import OmegaConf
 
 from slts.config import compose
 from slts.training import tracking
@@ -136,6 +137,22 @@ def test_online_without_a_key_is_one_line_and_goes_on_offline(tmp_path):
     [line] = done.stdout.splitlines()
     assert line.startswith("W&B cannot be reached (") and "goes on offline" in line
     assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == 1 and len(rows(RunDirectory(tmp_path))) == 1
+
+
+def test_published_scores_hold_no_secret_of_an_older_config(run):
+    secret = {"data": "https://me:hunter2@host/grid?token=hunter2"}
+    older = config()
+    OmegaConf.update(older, "data", secret["data"])
+    OmegaConf.save(older, run.path / "config.yaml")
+    (run.path / "wandb").mkdir()
+    (run.path / "wandb" / "id").write_text("abc")
+    row = {"split": "test", "sync": "none", "variant": "paper", "task": "slts", "corpus": "toy", "stoi": 0.5}
+    run.results.write_text(json.dumps(row) + "\n")
+    tracking.publish_scores(older, run)
+    [segment] = (run.path / "wandb").glob("offline-run-*-scores")
+    [copied] = segment.rglob("config.yaml")
+    assert OmegaConf.load(copied).data == "https://***@host/grid?token=***"
+    assert not [file for file in segment.rglob("*") if file.is_file() and b"hunter2" in file.read_bytes()]
 
 
 def test_tensorboard_gets_scalars_and_sounds_once(run):
