@@ -34,7 +34,7 @@ def estimate_offsets(
 
     What cannot be used is named by ``note`` and left out. Systems that only measure follow every face of a video by the
     thresholds ``tracks`` and keep the one that fits the sound best; the others look at one person as in preparation.
-    ``streams`` are those taken of videos.
+    ``streams`` are those taken of videos, which are read at the rate of reading_rate.
 
     Raises:
         UserError: there is no video.
@@ -44,7 +44,7 @@ def estimate_offsets(
     videos, rows = find_videos(data, note), []
     for video, key in track(videos.items(), "estimating", disable=len(videos) == 1):
         try:
-            clip = read_clip(video, fps=run.corpus["config"]["fps"], streams=streams)
+            clip = read_clip(video, fps=reading_rate(run), streams=streams)
             if taken := unchosen(clip.extra.get("streams", {}), streams):
                 note(f"{video}: {taken}")
             if SPEECH in run.task.gives:
@@ -58,6 +58,15 @@ def estimate_offsets(
         except Reject as reject:
             note(f"{video}: {reject}")
     return rows
+
+
+def reading_rate(run: TrainedRun) -> float | None:
+    """Frames a second at which a run reads videos: the rate of its corpus, None (their own) where that has several.
+
+    At a higher rate than that of filming, frames are repeated, and their standing still reads as a lag of up to 16 ms.
+    """
+    rates = run.corpus.get("fps") or []
+    return run.corpus["config"]["fps"] or (rates[0] if len(rates) == 1 else None)
 
 
 def _shard_offsets(run: TrainedRun, data: Path, batch_size: int, note: Callable[[str], None]) -> Iterator[dict]:
