@@ -3,13 +3,13 @@
     python tests/stress/frame_rate_table.py RUN [clips]
 
 Each generated clip is written at every rate in two ways: filmed, its scene drawn at the times of that rate, and
-converted, the pictures of 25 a second repeated as ``ffmpeg -r`` does. A file is read at its own rate and at the
-rate of RUN's corpus, as slts offsets does. ``picture`` is by how many ms what the file shows is older than the time it is shown at, told
-by pictures that show their number; ``offset`` is the mean change of RUN's offset, by the centre of its probabilities,
-against the same clips at 25 frames a second. What is repeated stands still and so lags by half of what the longer
-display adds; ``offset`` less ``picture`` is what the reading itself does. Bar: 3 ms for it, and 3 ms for ``picture``
-where nothing is repeated; read as slts offsets does, for ``offset`` alone. ``spread`` is the standard deviation of the
-change from clip to clip. Exit status 1 above the bar.
+converted, the pictures of 25 a second repeated as ``ffmpeg -r`` does. A file is read at its own rate and at the rate of
+RUN's corpus, as slts offsets does. ``picture`` is by how many ms what the file shows is older than the time it is shown
+at, told by pictures that show their number; ``offset`` is the mean change of RUN's offset, by the centre of its
+probabilities, against the same clips at 25 frames a second. What is repeated stands still and so lags by half of what
+the longer display adds; ``offset`` less ``picture`` is what the reading itself does. Bar: 3 ms for it, and 3 ms for
+``picture`` where nothing is repeated; read as slts offsets does, for ``offset`` alone. ``spread`` is the standard
+deviation of the change from clip to clip. Exit status 1 above the bar.
 """
 
 import sys
@@ -131,9 +131,8 @@ def main(run_folder: str, clips: str = "12") -> int:
                         lags[name, fps] = shown_lag(path, np.arange(len(times)), taken, times, fps)
                     write(path, frames, times, clip.audio)
                     offsets.setdefault((name, fps), []).append(centre(run, path, fps))
-    print(
-        "| rate | read at | picture, ms | offset, ms | offset less picture, ms | spread, ms |\n|---|---|---|---|---|---|"
-    )
+    print("| rate | read at | picture, ms | offset, ms | offset less picture, ms | spread, ms |")
+    print("|---|---|---|---|---|---|")
     for (name, fps), found in offsets.items():
         changes = np.subtract(found, offsets["25", None])
         change = float(changes.mean())
