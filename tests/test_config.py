@@ -159,3 +159,40 @@ def test_a_value_with_a_secret_is_not_repeated():
     with pytest.raises(UserError, match="type data=") as refused:
         compose("train", ["name=y", "data=pipe:curl -u 'me:hunter2' https://host/{name}"])
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("verb", "overrides", "words"),
+    [
+        ("train", [*GIVEN, "task=slts", "task.tau=3"], "did you mean task.temperature"),
+        ("prepare", ["out=x", "corpus=grid", "root=x", "speakers=1"], "speakers=1: must be null or list of text"),
+        ("train", [*GIVEN, "model.frame_blocks=[a,b,c,d]"], "model.frame_blocks"),
+        ("train", [*GIVEN, "optim.betas=[0.9,2]"], "optim.betas=.*must be 2 x 0..1"),
+        ("train", [*GIVEN, "optim.drops=[0]"], "must be list of >=1"),
+        ("train", [*GIVEN, "experiment=cpu", "task=vcagan"], "experiment=cpu sets task.radius, which task=vcagan does"),
+        ("train", [*GIVEN, "task=syncnet", "variant=no_asm"], "variant=no_asm sets task.dsm.*take variant=paper"),
+    ],
+)
+def test_what_nobody_reads_and_what_is_no_list_is_refused(verb, overrides, words):
+    with pytest.raises(UserError, match=words):
+        compose(verb, overrides)
+
+
+@pytest.mark.parametrize(
+    ("rule", "allowed", "refused"),
+    [
+        ("<5", [4.9, -1], [5, "4", True]),
+        ("<=5", [5], [5.1]),
+        (">=1", [1], [0.5]),
+        ("list of <3", [[1, 2], []], [[3], 1, ["a"]]),
+        ("2 x 0..1", [[0, 1]], [[0], [0, 2], None]),
+        ("null or list of text", [None, ["a"]], [[1], "a"]),
+    ],
+)
+def test_rules(rule, allowed, refused):
+    key = Key(None, "a sentence", rule)
+    for value in allowed:
+        key.check("key", value)
+    for value in refused:
+        with pytest.raises(UserError, match="a sentence"):
+            key.check("key", value)
