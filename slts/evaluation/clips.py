@@ -8,6 +8,9 @@ import torch
 
 from slts.audio.mel import HOP
 from slts.audio.upsampling import mel_lengths
+from slts.data.augmentation import Augmentation
+from slts.data.dataset import ShardDataset
+from slts.data.location import typed_data
 from slts.systems.contract import OFFSETS, SPEECH
 
 
@@ -47,6 +50,13 @@ def generate_clips(task: torch.nn.Module, batches, device: torch.device) -> Iter
                 clip.dsm_offset_ms, clip.confidence = _known(estimate.ms[i]), float(estimate.confidence[i])
                 clip.at_edge = bool(estimate.at_edge[i])
             yield clip
+
+
+def validation_split(config, task: torch.nn.Module) -> ShardDataset:
+    """Whole clips of the val split of the shards that a training reads."""
+    picture = (config.model.image_size, config.model.channels)
+    shards = {"disk_gb": config.disk_gb, "verify_shards": config.verify_shards, "sounds": task.takes}
+    return ShardDataset(typed_data(config), "val", *picture, Augmentation(config.augment.crop), **shards)
 
 
 def _known(value: torch.Tensor) -> float | None:

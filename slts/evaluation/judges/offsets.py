@@ -8,13 +8,10 @@ import torch
 from accelerate.utils import gather_object
 
 from slts.audio import SAMPLE_RATE
-from slts.data.augmentation import Augmentation
 from slts.data.batch import Batch
-from slts.data.dataset import ShardDataset
 from slts.data.loader import evaluation_loader
-from slts.data.location import typed_data
 from slts.errors import UserError
-from slts.evaluation.clips import GeneratedClip
+from slts.evaluation.clips import GeneratedClip, validation_split
 from slts.evaluation.figures import offset_figure
 from slts.evaluation.judges import Evaluation
 from slts.evaluation.results import known_pairs, mean
@@ -44,9 +41,7 @@ class OffsetsJudge:
         The truth is the shift plus the clip's known offset; a clip without one counts as in sync. The score is the
         share found within one video frame.
         """
-        picture = (config.model.image_size, config.model.channels)
-        shards = {"disk_gb": config.disk_gb, "verify_shards": config.verify_shards, "sounds": task.takes}
-        dataset = ShardDataset(typed_data(config), "val", *picture, Augmentation(config.augment.crop), **shards)
+        dataset = validation_split(config, task)
         ranks = accelerator.process_index, accelerator.num_processes
         rows = []
         for batch in evaluation_loader(dataset, config.batch_size, config.validate_clips, *ranks):

@@ -9,14 +9,12 @@ import torch
 from accelerate.utils import gather_object
 from rich.progress import track
 
-from slts.data.augmentation import Augmentation
 from slts.data.batch import collate
 from slts.data.dataset import ShardDataset
 from slts.data.loader import evaluation_loader
-from slts.data.location import typed_data
 from slts.data.media import write_sound
 from slts.errors import UserError
-from slts.evaluation.clips import GeneratedClip, generate_clips
+from slts.evaluation.clips import GeneratedClip, generate_clips, validation_split
 from slts.evaluation.figures import mel_figure, offset_figure
 from slts.evaluation.judges import Evaluation
 from slts.evaluation.judges.lip_sync import LipSync
@@ -112,13 +110,6 @@ class SpeechJudge:
 
     def remarks(self) -> list[str]:
         return self.said + [line for part in self.parts for line in part.remarks()]
-
-
-def validation_split(config, task: torch.nn.Module) -> ShardDataset:
-    """Whole clips of the val split of the shards that a training reads."""
-    picture = (config.model.image_size, config.model.channels)
-    shards = {"disk_gb": config.disk_gb, "verify_shards": config.verify_shards, "sounds": task.takes}
-    return ShardDataset(typed_data(config), "val", *picture, Augmentation(config.augment.crop), **shards)
 
 
 def show_clips(
