@@ -42,7 +42,8 @@ def _train(config, corpus: dict, accelerator) -> int:
 
     from slts.data.augmentation import Augmentation
     from slts.data.dataset import ShardDataset
-    from slts.data.loader import deaths_named, training_loader
+    from slts.data.handover import deaths_named
+    from slts.data.loader import training_loader
     from slts.data.location import typed_data
     from slts.evaluation.judges import validate
     from slts.systems import build_task

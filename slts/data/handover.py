@@ -7,6 +7,8 @@ loader process cannot say so, and the training would wait for ever.
 import os
 import resource
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import torch
 from torch import Tensor
 
 from slts.data.batch import Batch
+from slts.errors import UserError
 
 SHARED = Path("/dev/shm")
 FILES = 256
@@ -59,3 +62,17 @@ def _flat(tensor: Tensor):
     """The numbers of a tensor as they lie in memory, which networks that keep channels last depend on."""
     count = tensor.untyped_storage().nbytes() // tensor.element_size()
     return tensor.as_strided((count,), (1,), 0).numpy()
+
+
+@contextmanager
+def deaths_named() -> Iterator[None]:
+    """Context of a training, whatever part of which learns by a signal that a loader process died. Raises UserError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise UserError(
+            f"a loader process died ({str(error).splitlines()[0].rstrip('. ')}), perhaps for want of memory; fewer"
+            " workers= or less cache_gb= need less; the same command continues from the last checkpoint"
+        ) from None

@@ -1,7 +1,6 @@
 """Batches from shards: the clips of a split in the order of slts.data.order, or every one once."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -64,20 +63,6 @@ def training_loader(
         generator=torch.Generator(),  # its own, so that starting to iterate draws nothing from the training's
     )
     return TrainingBatches(dataset, batch_size, position, loader)
-
-
-@contextmanager
-def deaths_named() -> Iterator[None]:
-    """Context of a training, whatever part of which learns by a signal that a loader process died. Raises UserError."""
-    try:
-        yield
-    except RuntimeError as error:
-        if not str(error).startswith("DataLoader worker"):
-            raise
-        raise UserError(
-            f"a loader process died ({str(error).splitlines()[0].rstrip('. ')}), perhaps for want of memory; fewer"
-            " workers= or less cache_gb= need less; the same command continues from the last checkpoint"
-        ) from None
 
 
 def evaluation_loader(

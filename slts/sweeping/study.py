@@ -187,6 +187,7 @@ def check_study(study: Study, common: list[str]) -> tuple[DictConfig, dict]:
         except UserError as error:
             raise UserError(f"{study.file}: evaluate: {error}") from None
     reported = [name for word in given_by(config) for name in validated(word)]
+    reported.sort(key=lambda name: name != OBJECTIVE)
     for metric in study.metrics:
         if metric not in reported:
             raise UserError(f"{study.file}: objectives: nobody reports {metric}; choose among {', '.join(reported)}")

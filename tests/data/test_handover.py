@@ -13,8 +13,8 @@ from conftest import ROOT
 from test_loader import dataset, make_corpus
 
 from slts.data import handover
-from slts.data.handover import Piped, narrow
-from slts.data.loader import deaths_named, training_loader
+from slts.data.handover import Piped, deaths_named, narrow
+from slts.data.loader import training_loader
 from slts.errors import UserError
 
 TINY = [

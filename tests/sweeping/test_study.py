@@ -49,7 +49,14 @@ def test_the_ablation_is_two_by_two_times_seeds():
         ({"overrides": ["experiment=cpu", "stps=5"]}, "stps=5: slts train has no key 'stps'"),
         ({"overrides": ["data=pipe:reboot"]}, "data, name, runs, dry_run are not a study's to set"),
         ({"objectives": {"val/pesq": "maximize"}}, "nobody reports val/pesq; choose among val/a_stoi"),
-        ({"objectives": {"val/within_a_frame": "maximize"}}, "nobody reports val/within_a_frame"),
+        (
+            {
+                "objectives": {"val/offset_mae_ms": "minimize"},
+                "overrides": ["task=vcagan"],
+                "space": {"optim.learning_rate": {"log": [1e-4, 1e-3]}},
+            },
+            "nobody reports val/offset_mae_ms; choose among val/a_stoi, val/stoi, val/a_estoi$",
+        ),
         ({"objectives": {"val/a_stoi": "up"}}, "objectives must be like"),
         ({"objectives": {"val/a_stoi": "maximize", "val/stoi": "maximize"}, "pruner": "asha"}, "use pruner: none"),
         ({"sampler": "cma"}, "sampler: cma must be one of tpe, random, grid"),
