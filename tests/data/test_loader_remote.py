@@ -125,12 +125,12 @@ def test_another_content_than_recorded_is_refused(corpus, tmp_path, cache):
 
 
 def test_a_damaged_shard_of_the_cache_is_fetched_anew(corpus, cache):
-    whole = batches(f"pipe:cat {corpus}/{{name}}", 3)
+    whole = batches(typed(f"pipe:cat {corpus}/{{name}}"), 3)
     for shard in cache.glob("*.tar"):
         shard.write_bytes(b"damaged")
     shard_source._remote.cache_clear()
     shard_source.SOUND.clear()  # as in the next process
-    again = batches(f"pipe:cat {corpus}/{{name}}", 3)
+    again = batches(typed(f"pipe:cat {corpus}/{{name}}"), 3)
     assert [b.key for b in again] == [b.key for b in whole]
     assert all(shard.stat().st_size > 7 for shard in cache.glob("*.tar"))
 
