@@ -1,0 +1,1 @@
+"""Matching: which sound belongs to which picture and at which shift, for people never trained on."""
