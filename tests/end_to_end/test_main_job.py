@@ -127,7 +127,7 @@ def test_evaluation_of_a_run_without_asm_leaves_offsets_null(tiny_corpus, tmp_pa
     refused = slts("evaluate", f"run={tmp_path}/plain", "sync=dsm", check=False)
     assert refused.returncode == 2 and "sync=dsm" in refused.stderr
     refused = slts("offsets", f"run={tmp_path}/plain", f"data={tiny_corpus}", check=False)
-    assert refused.returncode == 2 and "estimates no offsets" in refused.stderr
+    assert refused.returncode == 2 and "slts offsets needs offsets, and run=" in refused.stderr
     table = slts("tables", f"runs={tmp_path}", f"out={tmp_path}/tables")
     assert "SLTS_no_ASM" in table.stdout
     assert "SLTS_no_ASM" in (tmp_path / "tables" / "results.md").read_text()
@@ -155,7 +155,7 @@ def test_offsets_of_shards(trained, tiny_corpus, tmp_path):
     slts("offsets", f"run={trained}", f"data={tiny_corpus}", f"out={tmp_path}/offsets.csv")
     with (tmp_path / "offsets.csv").open() as stream:
         rows = list(csv.DictReader(stream))
-    assert list(rows[0]) == ["key", "offset_ms", "confidence"]
+    assert list(rows[0]) == ["key", "offset_ms", "confidence", "at_edge"]
     corpus = json.loads((tiny_corpus / "corpus.json").read_text())
     assert len(rows) == sum(split["clips"] for split in corpus["splits"].values())
     assert all(abs(float(r["offset_ms"])) <= 300 and 0 <= float(r["confidence"]) <= 1.0001 for r in rows)

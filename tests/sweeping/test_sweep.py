@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 from ranks import TINY, Ranks, differences
 from stub_sweep import Sweep, Worker, kill, wait_for
 
-from slts.sweeping.study import OFFSETS, SPEECH
+from slts.metrics.columns import validated
 from slts.sweeping.trials import origin, run_name, trainings
 
 STEPS = ("steps=6", "validate_every=2")
@@ -57,7 +57,7 @@ def test_the_killed_trial_ends_in_the_weights_of_one_in_peace(swept, tiny_corpus
 
 def test_validation_reports_what_objectives_may_name(swept):
     reported = {name for trial in trainings(swept.study) for name in trial.user_attrs if name.startswith("val/")}
-    assert reported <= {*SPEECH, *OFFSETS} and {"val/a_stoi", "val/offset_mae_ms"} <= reported
+    assert reported <= {*validated("speech"), *validated("offsets")} and {"val/a_stoi", "val/offset_mae_ms"} <= reported
 
 
 def test_the_report(swept):

@@ -32,6 +32,7 @@ from slts.training.state import TrainingState, load_state
 def trained(steps: int = 3) -> tuple[torch.nn.Module, DataParallel]:
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.BatchNorm1d(3))
+    model.critic = None
     optim = compose("train", ["data=x", "name=y"])[0].optim
     optimisation = DataParallel(Accelerator(cpu=True), model, build_optimizer(model, optim))
     for _ in range(steps):
