@@ -60,6 +60,11 @@ class Course:
         return " and ".join(parts) or "constant"
 
     @property
+    def free(self) -> int:
+        """Numbers that were chosen to fit: levels, places of jumps, the drift."""
+        return 2 * len(self.pieces) - 1 + bool(self.drift)
+
+    @property
     def clock_ratio(self) -> float:
         """Seconds of picture in which a second of sound belongs, 1 without a drift; 25 / 24.975 at 60 ms a minute."""
         return 1 + self.drift / 60_000
@@ -257,8 +262,12 @@ def _criterion(t, y, w, levels: np.ndarray, slope: float, spread: float) -> floa
     return 2 * loss + 2 * jumps * _jump_cost(len(t)) + bool(slope) * 2 * np.log(len(t))
 
 
-def chance_of_agreement(count: int, agreeing: int, reach_ms: float, tolerance_ms: float) -> float:
-    """Chance, at most, that ``agreeing`` of ``count`` offsets that are anywhere within +-``reach_ms`` lie within
-    ``tolerance_ms`` of one of them."""
-    share = min(1.0, tolerance_ms / reach_ms)
-    return float(min(1.0, count * binom.sf(agreeing - 2, count - 1, share))) if count > 1 else 1.0
+def chance_of_agreement(count: int, agreeing: int, share: float, free: int = 1) -> float:
+    """Chance, at most, that ``agreeing`` of ``count`` offsets that are anywhere lie near one course.
+
+    Args:
+        count, agreeing: measurements.
+        share: of the range of offsets that is near the course, 0..1.
+        free: what of the course is chosen to fit them: each level, each place of a jump, the drift.
+    """
+    return float(min(1.0, float(count) ** free * binom.sf(agreeing - free - 1, max(0, count - free), min(1.0, share))))
