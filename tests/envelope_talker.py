@@ -28,9 +28,22 @@ def loudness(seconds: float, seed: int = 0) -> np.ndarray:
     return np.clip(0.4 + 0.4 * noise / noise.std(), 0, 1)
 
 
-def talker(path: Path, seconds: float, lag, *, voice: int = 0, face: int | None = None, fps: float = 25, rate: int = 16000,
-           channels: int = 1, still: bool = False, silent: bool = False, codecs=("mpeg4", "pcm_s16le")) -> Path:  # fmt: skip
-    """A video in which what is seen at s was heard ``lag(s)`` seconds before; another ``face`` does not fit the voice."""
+def talker(
+    path: Path,
+    seconds: float,
+    lag,
+    *,
+    voice: int = 0,
+    face: int | None = None,
+    fps: float = 25,
+    rate: int = 16000,
+    channels: int = 1,
+    still: bool = False,
+    silent: bool = False,
+    codecs: tuple[str, str] = ("mpeg4", "pcm_s16le"),
+) -> Path:
+    """A video in which what is seen at s was heard ``lag(s)`` seconds before. Another ``face`` than the voice's does not
+    fit it."""
     loud = loudness(seconds + 2, voice)
     shown = loud if face is None else loudness(seconds + 2, face)
     at = np.arange(round(seconds * fps)) / fps

@@ -14,6 +14,8 @@ STILL = 0.15
 """Grey levels by which a moving picture differs from the one before, in the mean over the lower half of the crop."""
 SEEN = 0.2
 """Least share of the pictures that moved; of video at 12 pictures a second shown at 25, half stand still."""
+FEW = 5
+"""Pictures fewer than which do not tell a still one; they are too short for an offset."""
 
 
 def refuse_unobservable(crops: np.ndarray, audio: np.ndarray) -> None:
@@ -29,10 +31,10 @@ def refuse_unobservable(crops: np.ndarray, audio: np.ndarray) -> None:
     frame = SAMPLE_RATE // 50
     frames = audio[: len(audio) // frame * frame].reshape(-1, frame)
     loud = np.sqrt(np.square(frames.astype(np.float64)).mean(1)) > QUIET
-    if not len(loud) or loud.mean() < HEARD:
+    if len(loud) and loud.mean() < HEARD:
         raise Reject("silence", "there is no sound, so that no offset can be told")
     lower = crops[:, crops.shape[1] // 2 :]
     grey = np.stack([cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in lower]).astype(np.int16)
     moved = np.abs(np.diff(grey, axis=0)).mean((1, 2)) > STILL
-    if not len(moved) or moved.mean() < SEEN:
+    if len(moved) >= FEW and moved.mean() < SEEN:
         raise Reject("still", "the mouth does not move: a still picture, or covered")

@@ -244,9 +244,9 @@ def test_videos_that_cannot_be_measured_are_named(trained, tmp_path):
     out = tmp_path / "o.csv"
     arguments = ["offsets", f"run={trained}", f"data={videos}", f"out={out}"]
     status, said = command(*arguments, "tracks.shortest=0.1")
-    # A flash in the dark is no mouth: nothing is told of it, and the others are named.
+    # One beep in three seconds is silence: nothing is told of it, and the others are named.
     told = {row["key"]: row["cannot_tell"].partition(":")[0] for row in table(out)}
-    reasons = {"good": "still", "short": "too_short", "silent": "no_audio", "broken": "unreadable"}
+    reasons = {"good": "silence", "short": "too_short", "silent": "no_audio", "broken": "unreadable"}
     assert status == 0 and told == reasons and all(not row["offset_ms"] for row in table(out))
     for key, word in reasons.items():
         assert any(key in line and word in line for line in said.splitlines()), said

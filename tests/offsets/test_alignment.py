@@ -84,7 +84,10 @@ def test_a_jump_is_found_repaired_and_gone(before, after, tmp_path):
     found = measured(source)
     assert found.course.kind == "jumps" and found.sure and len(found.course.jumps) == 1
     place, *sides = found.course.jumps[0]
-    assert place == pytest.approx(95.3, abs=1) and sides == [pytest.approx(before, abs=10), pytest.approx(after, abs=10)]
+    assert place == pytest.approx(95.3, abs=1) and sides == [
+        pytest.approx(before, abs=10),
+        pytest.approx(after, abs=10),
+    ]
     align(source, tmp_path / "b.mkv", found)
     again = measured(tmp_path / "b.mkv")
     assert again.course.kind == "constant" and abs(again.offset_ms) < 10
