@@ -37,42 +37,48 @@ def talker(
     face: int | None = None,
     fps: float = 25,
     rate: int = 16000,
-    channels: int = 1,
+    layout: str = "mono",
+    shape: tuple[int, int] = (SIZE, SIZE),
+    uneven: bool = False,
     still: bool = False,
     silent: bool = False,
     codecs: tuple[str, str] = ("mpeg4", "pcm_s16le"),
+    pix_fmt: str = "yuv420p",
 ) -> Path:
-    """A video in which what is seen at s was heard ``lag(s)`` seconds before. Another ``face`` than the voice's does not
-    fit it."""
+    """A video in which what is seen at s was heard ``lag(s)`` seconds before; another ``face`` than the voice's does
+    not fit it. ``uneven`` pictures last 20 to 60 ms, ``shape`` is their height and width."""
     loud = loudness(seconds + 2, voice)
     shown = loud if face is None else loudness(seconds + 2, face)
-    at = np.arange(round(seconds * fps)) / fps
-    heard_at = at - np.array([float(lag(s)) for s in at]) if face is None else at
-    opening = np.interp(heard_at + 1, np.arange(len(shown)) / 1000, shown)  # a second before the start is there
     rng = np.random.default_rng(voice + 1)
+    at = np.arange(round(seconds * fps)) / fps
+    if uneven:
+        at = np.concatenate([[0], np.cumsum(rng.uniform(0.02, 0.06, len(at) - 1))]).round(3)
+    heard_at = at - np.array([float(lag(s)) for s in at])
+    opening = np.interp(heard_at + 1, np.arange(len(shown)) / 1000, shown)  # a second before the start is there
     time = np.arange(round(seconds * rate)) / rate
     sound = rng.normal(size=len(time)) * np.interp(time + 1, np.arange(len(loud)) / 1000, loud) * 0.2 * (not silent)
-    fps = Fraction(fps).limit_denominator(1001)
+    height, width = shape
+    bottom = (height + min(shape)) // 2 - 4  # of the square in the middle
     with av.open(str(path), "w", options={"avoid_negative_ts": "disabled"}) as container:
-        video = container.add_stream(codecs[0], rate=fps)
-        video.width = video.height = SIZE
-        video.pix_fmt = "yuv420p"
-        voice_stream = container.add_stream(codecs[1], rate=rate, layout={1: "mono", 2: "stereo", 6: "5.1"}[channels])
-        for index, height in enumerate(opening):
-            picture = np.full((SIZE, SIZE, 3), 90, np.uint8)
-            tall = 0 if still else round(20 * height)
-            picture[SIZE - 4 - tall : SIZE - 4, 12:52] = 230
+        video = container.add_stream(codecs[0], rate=Fraction(fps).limit_denominator(1001))
+        video.height, video.width = shape
+        video.pix_fmt = pix_fmt
+        video.codec_context.time_base = Fraction(1, 1000)
+        spoken = container.add_stream(codecs[1], rate=rate, layout=layout)
+        for when, tall in zip(at, np.round(20 * opening * (not still)).astype(int), strict=True):
+            picture = np.full((height, width, 3), 90, np.uint8)
+            picture[bottom - tall : bottom, width // 2 - 20 : width // 2 + 20] = 230
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts, frame.time_base = index, 1 / fps
+            frame.pts, frame.time_base = round(1000 * when), Fraction(1, 1000)
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
-        pcm = np.repeat((sound.clip(-1, 1) * 32767).astype(np.int16)[:, None], channels, axis=1)
+        pcm = np.repeat((sound.clip(-1, 1) * 32767).astype(np.int16)[:, None], spoken.layout.nb_channels, axis=1)
         for first in range(0, len(pcm), 1024):
             piece = np.ascontiguousarray(pcm[first : first + 1024]).reshape(1, -1)
-            frame = av.AudioFrame.from_ndarray(piece, format="s16", layout=voice_stream.layout.name)
+            frame = av.AudioFrame.from_ndarray(piece, format="s16", layout=layout)
             frame.sample_rate, frame.pts, frame.time_base = rate, first, Fraction(1, rate)
-            container.mux(voice_stream.encode(frame))
-        container.mux(voice_stream.encode(None))
+            container.mux(spoken.encode(frame))
+        container.mux(spoken.encode(None))
     return path
 
 

@@ -19,7 +19,8 @@ from slts.systems.syncnet.published import load_syncnet
 from slts.systems.trained import TrainedRun, load_run_giving
 from slts.systems.videos import find_videos
 
-SHORT_CLIPS = Thresholds(shortest=1.0, smallest_face=50.0)
+ANY_LENGTH = Thresholds(detect_rate=5.0, shortest=1.0, smallest_face=50.0)
+"""conf/tracks/any_length.yaml"""
 
 
 def offset_of(
@@ -51,7 +52,7 @@ def offset_of(
     if not video.is_file():
         raise UserError(f"{video}: no such file")
     system = load_estimator(run, weights)
-    estimator = VideoEstimator(system, SHORT_CLIPS, window=window, above_confidence=above_confidence)
+    estimator = VideoEstimator(system, ANY_LENGTH, window=window, above_confidence=above_confidence)
     return find_offset(estimator, video, progress=progress)
 
 

@@ -14,12 +14,13 @@ from scipy.stats import binom
 
 LEVEL_MS = 5.0
 """Distance of the levels that are tried."""
-STEEPEST = 120.0
-"""Largest drift that is looked for, ms a minute: twice that of 25 against 24.975 pictures a second."""
+STEEPEST = 200.0
+"""Largest drift that is looked for, ms a minute: three times that of 25 against 24.975 pictures a second."""
 SLOPES = np.arange(-STEEPEST, STEEPEST + 1, 10.0)
 """Drifts from which the search starts, ms a minute."""
-SPREAD = 5.0, 40.0
-"""Least and largest standard deviation of the measurements that is believed, ms."""
+SPREAD = 10.0, 40.0
+"""Least and largest standard deviation of the measurements that is believed, ms: estimates lie on a grid of 10 ms at
+least, and its steps are no jumps."""
 GROSS = 0.2
 """Share of measurements that may be anywhere."""
 RANGE = 500.0
