@@ -58,16 +58,17 @@ def talker(
     time = np.arange(round(seconds * rate)) / rate
     sound = rng.normal(size=len(time)) * np.interp(time + 1, np.arange(len(loud)) / 1000, loud) * 0.2 * (not silent)
     height, width = shape
-    bottom = (height + min(shape)) // 2 - 4  # of the square in the middle
+    scale = min(shape) / SIZE
+    bottom, wide = (height + min(shape)) // 2 - round(4 * scale), round(20 * scale)  # of the square in the middle
     with av.open(str(path), "w", options={"avoid_negative_ts": "disabled"}) as container:
         video = container.add_stream(codecs[0], rate=Fraction(fps).limit_denominator(1001))
         video.height, video.width = shape
         video.pix_fmt = pix_fmt
         video.codec_context.time_base = Fraction(1, 1000)
         spoken = container.add_stream(codecs[1], rate=rate, layout=layout)
-        for when, tall in zip(at, np.round(20 * opening * (not still)).astype(int), strict=True):
+        for when, tall in zip(at, np.round(20 * scale * opening * (not still)).astype(int), strict=True):
             picture = np.full((height, width, 3), 90, np.uint8)
-            picture[bottom - tall : bottom, width // 2 - 20 : width // 2 + 20] = 230
+            picture[bottom - tall : bottom, width // 2 - wide : width // 2 + wide] = 230
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts, frame.time_base = round(1000 * when), Fraction(1, 1000)
             container.mux(video.encode(frame))

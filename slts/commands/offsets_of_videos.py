@@ -59,10 +59,10 @@ def _say(config, finding, verdict) -> None:
             told["beyond_seconds"] = verdict.stretches
         print(json.dumps(finding.facts() | told), flush=True)
         return
-    word = f"{verdict.word}: " if verdict else ""
     if finding.course is None:
-        print(f"{finding.video}: {word}cannot tell ({finding.cannot_tell})")
+        print(f"{finding.video}: {verdict.word if verdict else 'cannot tell'} ({finding.cannot_tell})")
         return
+    word = f"{verdict.word}: " if verdict else ""
     offset = finding.course.mean_ms
     which = "the video lags the audio" if offset > 0 else "the video leads the audio" if offset < 0 else "in sync"
     state = "sure" if finding.sure else "not sure: above_confidence= says from which confidence on it is"

@@ -23,7 +23,7 @@ SHORT = 1.5
 """Windows up to which a file is measured in one piece."""
 LONG = 600.0
 """Seconds up to which windows overlap by half."""
-HELD = 600e6
+HELD = 400e6
 """Bytes of decoded pictures that a window may take; of larger or faster ones it is shorter."""
 SHORTEST = 1.0
 """Seconds of the shortest window."""

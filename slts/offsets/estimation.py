@@ -63,16 +63,16 @@ def clip_offset(run: TrainedRun, clip: Clip, detector: str | None, limits: Thres
         faces = [(face_crops(run, clip, detector), clip.audio)]
     else:
         faces = list(_faces(run, clip, detector, limits))
-    rows, refused = [], None
+    rows, refused = [], ("no_face", "")
     for crops, sound in faces:
         try:
             refuse_unobservable(crops, sound)
             estimate = _estimate(run, as_batch(run, crops, clip.fps, 0, sound))
             rows.append(_row(estimate, 0) | {"reach_ms": estimate.reach_ms})
         except Reject as reject:
-            refused = reject
+            refused = reject.reason, reject.detail  # the exception itself would hold the pictures, in a circle
     if not rows:
-        raise refused
+        raise Reject(*refused)
     return max(rows, key=lambda row: row["confidence"]), len(faces)
 
 
