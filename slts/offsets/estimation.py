@@ -1,4 +1,4 @@
-"""Audio-visual offsets of shards and of videos, by any system that estimates them."""
+"""Audio-visual offsets of shards and of decoded clips, by any system that estimates them."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,52 +12,33 @@ from slts.data.clip import Clip, Reject
 from slts.data.faces import FaceCrop, cut
 from slts.data.faces.people import Thresholds, face_tracks
 from slts.data.loader import evaluation_loader
-from slts.data.media import Streams, read_clip
-from slts.data.media.streams import AS_PLAYERS, unchosen
 from slts.data.shards import read_corpus_json
+from slts.offsets.observability import refuse_unobservable
 from slts.systems.contract import SPEECH, OffsetEstimate
 from slts.systems.trained import TrainedRun
-from slts.systems.videos import as_batch, face_crops, find_videos
+from slts.systems.videos import as_batch, face_crops
 
 
-def estimate_offsets(
-    run: TrainedRun,
-    data: Path,
-    detector: str | None,
-    batch_size: int,
-    tracks: Thresholds,
-    streams: Streams = AS_PLAYERS,
-    note: Callable[[str], None] = print,
-) -> list[dict]:
-    """key, offset_ms, confidence and at_edge (and, of SyncNet, distance) of every clip of a folder of shards, or of one
-    video or a folder of them.
+def shard_offsets(
+    run: TrainedRun, data: Path, batch_size: int, sure_above: float | None, note: Callable[[str], None] = print
+) -> Iterator[dict]:
+    """key, offset_ms, confidence, at_edge, sure (and, of SyncNet, distance) of every clip of a folder of shards.
 
-    What cannot be used is named by ``note`` and left out. Systems that only measure follow every face of a video by the
-    thresholds ``tracks`` and keep the one that fits the sound best; the others look at one person as in preparation.
-    ``streams`` are those taken of videos, which are read at the rate of reading_rate.
-
-    Raises:
-        UserError: there is no video.
+    ``sure`` says whether the confidence is above ``sure_above`` and the offset is not at the edge. What is too short is
+    named by ``note`` and left out.
     """
-    if (data / "corpus.json").exists():
-        return list(_shard_offsets(run, data, batch_size, note))
-    videos, rows = find_videos(data, note), []
-    for video, key in track(videos.items(), "estimating", disable=len(videos) == 1):
-        try:
-            clip = read_clip(video, fps=reading_rate(run), streams=streams)
-            if taken := unchosen(clip.extra.get("streams", {}), streams):
-                note(f"{video}: {taken}")
-            if SPEECH in run.task.gives:
-                batch = as_batch(run, face_crops(run, clip, detector), clip.fps, 0, clip.audio)
-                row, faces = _row(_estimate(run, batch), 0), 1
-            else:
-                row, faces = _best_face(run, clip, detector, tracks)
-            if faces > 1:
-                note(f"{video}: {faces} faces; the offset is that of the one that fits the sound best")
-            rows.append({"key": key, **row})
-        except Reject as reject:
-            note(f"{video}: {reject}")
-    return rows
+    for split in read_corpus_json(data)["splits"]:
+        dataset = run.dataset(data, split, any_speaker=True)
+        for batch in track(evaluation_loader(dataset, batch_size), f"estimating {split}"):
+            estimate = _estimate(run, batch)
+            for i, key in enumerate(batch.key):
+                try:
+                    row = _row(estimate, i)
+                except Reject as reject:
+                    note(f"{key}: {reject}")
+                    continue
+                sure = not row["at_edge"] and sure_above is not None and row["confidence"] > sure_above
+                yield {"key": key, **row, "sure": sure}
 
 
 def reading_rate(run: TrainedRun) -> float | None:
@@ -69,20 +50,34 @@ def reading_rate(run: TrainedRun) -> float | None:
     return run.corpus["config"]["fps"] or (rates[0] if len(rates) == 1 else None)
 
 
-def _shard_offsets(run: TrainedRun, data: Path, batch_size: int, note: Callable[[str], None]) -> Iterator[dict]:
-    for split in read_corpus_json(data)["splits"]:
-        dataset = run.dataset(data, split, any_speaker=True)
-        for batch in track(evaluation_loader(dataset, batch_size), f"estimating {split}"):
-            estimate = _estimate(run, batch)
-            for i, key in enumerate(batch.key):
-                try:
-                    yield {"key": key, **_row(estimate, i)}
-                except Reject as reject:
-                    note(f"{key}: {reject}")
+def clip_offset(run: TrainedRun, clip: Clip, detector: str | None, limits: Thresholds) -> tuple[dict, int]:
+    """offset_ms, confidence, at_edge, reach_ms (and, of SyncNet, distance) of a clip, and how many faces it has.
+
+    Systems that only measure follow every face by the thresholds ``limits`` and keep the one whose sound this is, by
+    the confidence; the others look at one person as in preparation.
+
+    Raises:
+        Reject: no_face, face_gap, too_short, or what refuse_unobservable says of all faces.
+    """
+    if SPEECH in run.task.gives:
+        faces = [(face_crops(run, clip, detector), clip.audio)]
+    else:
+        faces = list(_faces(run, clip, detector, limits))
+    rows, refused = [], ("no_face", "")
+    for crops, sound in faces:
+        try:
+            refuse_unobservable(crops, sound)
+            estimate = _estimate(run, as_batch(run, crops, clip.fps, 0, sound))
+            rows.append(_row(estimate, 0) | {"reach_ms": estimate.reach_ms})
+        except Reject as reject:
+            refused = reject.reason, reject.detail  # the exception itself would hold the pictures, in a circle
+    if not rows:
+        raise Reject(*refused)
+    return max(rows, key=lambda row: row["confidence"]), len(faces)
 
 
-def _best_face(run: TrainedRun, clip: Clip, detector: str | None, limits: Thresholds) -> tuple[dict, int]:
-    """The row of the face whose sound this is, judged by the confidence, and how many faces were followed."""
+def _faces(run: TrainedRun, clip: Clip, detector: str | None, limits: Thresholds) -> Iterator[tuple]:
+    """Crops (T, size, size, 3) of each face that is followed, and the sound from its first frame on."""
     prepared = run.corpus["config"]
     how = FaceCrop.of({**prepared, "faces": detector or prepared["faces"]})
     tracks = face_tracks(clip.frames, clip.fps, how, limits)
@@ -92,12 +87,10 @@ def _best_face(run: TrainedRun, clip: Clip, detector: str | None, limits: Thresh
             f"no face of tracks.smallest_face={limits.smallest_face:g} pixels is followed for tracks.shortest="
             f"{limits.shortest:g} s",
         )
-    rows = []
     for one in tracks:
         crops = cut(clip.frames[one.first : one.last], one.geometry, how.size)
-        sound = clip.audio[round(one.first / clip.fps * SAMPLE_RATE) :]
-        rows.append(_row(_estimate(run, as_batch(run, crops, clip.fps, 0, sound)), 0))
-    return max(rows, key=lambda row: row["confidence"]), len(tracks)
+        begin, end = (round(frame / clip.fps * SAMPLE_RATE) for frame in (one.first, one.last))
+        yield crops, clip.audio[begin:end]
 
 
 def _estimate(run: TrainedRun, batch: Batch) -> OffsetEstimate:

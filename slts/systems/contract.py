@@ -82,6 +82,9 @@ class GivesOffsets(System, Protocol):
 
     offset_step_ms: ClassVar[float]
     """Distance of the offsets that it tells apart."""
+    sure_above: float | None
+    """Confidence above which at most one in fifty wrong sounds comes, on people held out; None where that was not
+    measured, so that no offset of a single clip is sure."""
 
     def offsets(self, batch: Batch) -> OffsetEstimate:
         """Of the recorded sound of each clip."""

@@ -107,6 +107,17 @@ def read_frames(
     return Picture(frames, times, end, rate, first, **facts)
 
 
+def bytes_a_second(source: Path, fps: float | None = None, streams: Streams = AS_PLAYERS) -> float:
+    """Memory that a second of the picture takes once decoded, at its own rate or ``fps``, whichever is higher.
+
+    Raises Reject as ``read_frames`` does, by what the file states.
+    """
+    with open_media(source, streams=streams) as container:
+        stream = video_stream(container)
+        width, height = _kept(stream.codec_context.width, stream.codec_context.height)
+        return 3 * width * height * max([fps or 0.0, *(declared_rates(stream) or [25.0])])
+
+
 def _kept(width: int, height: int) -> tuple[int, int]:
     shrink = min(1, LINES / max(1, min(width, height)))
     return round(width * shrink), round(height * shrink)

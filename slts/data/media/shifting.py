@@ -1,8 +1,7 @@
 """The sound of a video file moved against its picture, without encoding anything again."""
 
 import hashlib
-import json
-from dataclasses import asdict
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
@@ -12,26 +11,8 @@ import av
 from slts.data.clip import Reject
 from slts.data.media.container import container_start, open_media
 from slts.data.media.muxing import restamp
+from slts.data.media.sidecar import write_repair
 from slts.data.media.streams import AS_PLAYERS, Streams, audio_stream, video_stream
-from slts.errors import UserError
-from slts.files import refuse_sources, sha256, whole_file, write_whole
-
-TIMED = (".m4v", ".mkv", ".mov", ".mp4", ".webm")
-"""Containers in which a stream may start later than another; AVI and MPEG program streams cannot say it."""
-
-
-def sidecar(video: Path) -> Path:
-    """Where it stands what was done to a video: ``NAME.repair.json`` beside it."""
-    return video.with_name(f"{video.name}.repair.json")
-
-
-def repaired_before(video: Path) -> dict | None:
-    """What the sidecar of a repaired file says; None where there is none, or it is that of another file."""
-    try:
-        record = json.loads(sidecar(video).read_text())
-        return record if record["sha256"] == sha256(video) else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def repair_video(video: Path, offset_ms: float, method: str, out: Path, streams: Streams = AS_PLAYERS) -> bool:
@@ -53,32 +34,8 @@ def repair_video(video: Path, offset_ms: float, method: str, out: Path, streams:
         UserError: ``out`` is the source or another file, or its suffix is not among TIMED.
         OSError: ``out`` cannot be written.
     """
-    refuse_sources([out, sidecar(out)], [video])
-    if repaired_before(video) is not None:
-        return False
-    source = sha256(video)
-    if out.exists():
-        there = repaired_before(out) or {}
-        same = there.get("streams", asdict(AS_PLAYERS)) == asdict(streams)
-        if same and (there.get("source_sha256"), there.get("offset_ms")) == (source, offset_ms):
-            return False
-        raise UserError(f"out={out} exists and is not the repair of {video} by {offset_ms:g} ms; choose another name")
-    if out.suffix.lower() not in TIMED:
-        raise UserError(f"out={out}: {out.suffix or 'no suffix'} cannot hold sound that starts late; use .mkv or .mp4")
-    with whole_file(out) as file:
-        pictures = shift_sound(video, offset_ms, file, streams)
-        file.flush()
-        record = {
-            "source": video.name,
-            "source_sha256": source,
-            "offset_ms": offset_ms,
-            "method": method,
-            "streams": asdict(streams),
-            "video_packets_sha256": pictures,
-            "sha256": sha256(Path(file.name)),
-        }
-        write_whole(sidecar(out), json.dumps(record, indent=1).encode())
-    return True
+    write = partial(shift_sound, video, offset_ms, streams=streams)
+    return write_repair(video, out, {"offset_ms": offset_ms}, method, streams, write)
 
 
 def shift_sound(video: Path, offset_ms: float, out: BinaryIO, streams: Streams = AS_PLAYERS) -> str:

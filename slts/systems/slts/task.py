@@ -72,7 +72,7 @@ class SltsTask(nn.Module):
     from which come the speakers and the statistics that standardise the mel.
     """
 
-    takes, fps, offset_step_ms = (), None, 10.0
+    takes, fps, offset_step_ms, sure_above = (), None, 10.0, None
 
     def __init__(self, task, model, vocoder, corpus: dict):
         super().__init__()

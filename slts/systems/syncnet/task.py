@@ -53,7 +53,7 @@ class SyncNetTask(nn.Module):
     """
 
     takes, gives, fps, critic = (), (OFFSETS,), None, None
-    offset_step_ms = 1000 / RATE
+    offset_step_ms, sure_above = 1000 / RATE, None
 
     def __init__(self, task, network: SyncNet):
         super().__init__()
