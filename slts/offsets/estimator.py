@@ -1,7 +1,7 @@
 """The offset of one clip from arrays, by weights in one file, with a confidence that was calibrated on other people."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -94,9 +94,13 @@ class OffsetEstimator:
         """
         pictures = torch.from_numpy(np.ascontiguousarray(video))[None, :, None]
         sound = torch.from_numpy(np.ascontiguousarray(audio, np.float32))[None]
-        batch = _batch(pictures, sound, fps)
+        return self.embed_batch(_batch(pictures, sound, fps))
+
+    @torch.no_grad()
+    def embed_batch(self, batch: Batch) -> tuple[Tensor, Tensor, int]:
+        """``embed`` of the one clip of a batch; the picture's is the mean over it and its mirror image."""
         lips, heard, lengths = self.task.embed(batch)
-        mirrored, _, _ = self.task.embed(_batch(pictures.flip(-1), sound, fps))
+        mirrored, _, _ = self.task.embed(replace(batch, video=batch.video.flip(-1)))
         return ((lips + mirrored) / 2)[0], heard[0], int(lengths[0])
 
     def measure(self, video: np.ndarray, audio: np.ndarray, fps: float) -> Measurement:

@@ -12,7 +12,6 @@ from envelope_talker import envelope_run, talker
 
 from slts.cli import run
 from slts.offsets import alignment
-from slts.offsets.shipped import WEIGHTS
 
 
 @pytest.fixture
@@ -42,14 +41,6 @@ def command(*arguments) -> tuple[int, str, str]:
 
 def quoted(path: Path) -> str:
     return f'"{path}"'
-
-
-def test_without_weights_one_line_says_what_to_use(folder, tmp_path):
-    if WEIGHTS.exists():
-        pytest.skip("this build ships weights")
-    status, said, complained = command(f"data={folder}/good.mp4", f"out={tmp_path}/o.csv")
-    assert status == 2 and len((said + complained).strip().splitlines()) == 1
-    assert "ships no weights" in complained and "run=RUN" in complained and not (tmp_path / "o.csv").exists()
 
 
 def test_a_folder_is_measured_to_its_end(shipped, folder, tmp_path):

@@ -49,7 +49,7 @@ class MatchingTask(nn.Module):
     """The network, its losses and its evaluation; ``task`` and ``model`` are the config groups of these names."""
 
     takes, gives, fps, critic = (), (OFFSETS,), None, None
-    offset_step_ms = 1000 / MEL_RATE
+    offset_step_ms, sure_above = 1000 / MEL_RATE, None
 
     def __init__(self, task, model):
         super().__init__()
