@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from slts.data.batch import Batch
 
 SPEECH, PICTURES, OFFSETS, SINGLE_FRAMES = "speech", "pictures", "offsets", "single_frames"
+INPUTS = "choice_of_inputs"
 """The words of ``gives``."""
 
 
@@ -96,6 +97,17 @@ class GivesSingleFrames(GivesOffsets, Protocol):
         ...
 
 
+class GivesChoiceOfInputs(GivesSpeech, Protocol):
+    """``choice_of_inputs``: speech from picture and sound together, or from either alone."""
+
+    combination: str
+    """av, a or v."""
+
+    def use(self, combination: str) -> None:
+        """What ``generate`` and ``mels`` take from now on."""
+        ...
+
+
 @runtime_checkable
 class SystemModule(Protocol):
     """What stands in ``slts/systems/NAME/task.py``.
@@ -114,4 +126,13 @@ class SystemModule(Protocol):
 
     def build(self, config, corpus: dict) -> nn.Module:
         """The system with fresh weights; ``corpus`` is the content of corpus.json."""
+        ...
+
+
+class BuildsOnARun(SystemModule, Protocol):
+    """A system that begins with the weights of another run, a part of its own from then on: the other is not read
+    again."""
+
+    def begin(self, task: nn.Module, config, corpus: dict) -> None:
+        """Gives what ``build`` made those weights. Raises UserError for a run that does not fit."""
         ...

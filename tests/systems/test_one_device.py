@@ -37,6 +37,7 @@ def batch(config) -> Batch:
         ["experiment=cpu"],
         ["model=s", "variant=with_discriminators"],
         ["experiment=vcagan"],
+        ["experiment=av2a_cpu", "task.base=b"],
     ],
     ids=lambda overrides: " ".join(overrides),
 )
