@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from slts.data.batch import Batch
 
 SPEECH, PICTURES, OFFSETS, SINGLE_FRAMES = "speech", "pictures", "offsets", "single_frames"
-INPUTS = "choice_of_inputs"
+MODALITIES = "choice_of_modalities"
 """The words of ``gives``."""
 
 
@@ -97,15 +97,11 @@ class GivesSingleFrames(GivesOffsets, Protocol):
         ...
 
 
-class GivesChoiceOfInputs(GivesSpeech, Protocol):
-    """``choice_of_inputs``: speech from picture and sound together, or from either alone."""
+class GivesChoiceOfModalities(GivesSpeech, Protocol):
+    """``choice_of_modalities``: speech from picture and sound together, or from either alone."""
 
-    combination: str
-    """av, a or v."""
-
-    def use(self, combination: str) -> None:
-        """What ``generate`` and ``mels`` take from now on."""
-        ...
+    modalities: str
+    """av, a or v: what ``generate`` and ``mels`` take; may be set."""
 
 
 @runtime_checkable

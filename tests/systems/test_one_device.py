@@ -21,6 +21,7 @@ def batch(config) -> Batch:
     return Batch(
         video=torch.zeros(clips, frames, config.model.channels, size, size, dtype=torch.uint8),
         recorded=torch.zeros(clips, frames * 640),
+        sounds={"synth": torch.zeros(clips, frames * 640)},
         frames=torch.full((clips,), frames),
         fps=torch.full((clips,), 25.0),
         speaker=torch.tensor([0, 1]),

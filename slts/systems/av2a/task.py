@@ -8,7 +8,7 @@ from slts.data.batch import Batch
 from slts.errors import UserError
 from slts.systems.av2a.audio_encoder import AudioEncoder
 from slts.systems.av2a.statistics import SplitStatistics
-from slts.systems.contract import INPUTS
+from slts.systems.contract import MODALITIES
 from slts.systems.slts import task as slts
 from slts.systems.synthesis import SYNTH
 from slts.systems.trained import load_frozen
@@ -34,7 +34,7 @@ def check(config) -> None:
 
 
 def gives(config) -> tuple[str, ...]:
-    return (*slts.gives(config), INPUTS)
+    return (*slts.gives(config), MODALITIES)
 
 
 def build(config, corpus: dict) -> "Av2aTask":
@@ -99,35 +99,31 @@ class Av2aTask(slts.SltsTask):
     def __init__(self, task, model, vocoder, corpus: dict):
         super().__init__(task, model, vocoder, corpus)
         self.procedure, self.shares = task.procedure, list(task.shares)
-        self.combination = "av"
+        self.modalities = "av"  # but for training, which draws them
         self.audio_encoder = AudioEncoder(BANDS, tuple(task.audio_widths), model.width)
         self.statistics = SplitStatistics(self.decoder, ("av", "a") if task.split_statistics else ())
         self.base = slts.SltsTask(task, model, vocoder, corpus).requires_grad_(False).eval()
 
     @property
     def gives(self) -> tuple[str, ...]:
-        return (*super().gives, INPUTS)
+        return (*super().gives, MODALITIES)
 
     def train(self, mode: bool = True) -> "Av2aTask":
         super().train(mode)
         self.base.eval()
         return self
 
-    def use(self, combination: str) -> None:
-        """av, a or v: the inputs from now on, but for training, which draws them."""
-        self.combination = combination
-
     def forward(self, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """A step that hears the recorded sound corrects nothing: input and target share its clock."""
-        combination = self.draw() if self.training else self.combination
-        recorded = combination == "a" and self.procedure == TRUE_AUDIO
+        modalities = self.draw() if self.training else self.modalities
+        recorded = modalities == "a" and self.procedure == TRUE_AUDIO
         target, lengths = self.target_mel(batch)
         sound = batch.audio if recorded else self.synthesised(batch)
-        features, mel = self.join(batch, sound, combination, target.shape[1])
+        features, mel = self.join(batch, sound, modalities, target.shape[1])
         return self.losses(batch, features, mel, target, lengths, on_sound_clock=recorded)
 
     def draw(self) -> str:
-        """The combination of a step; from torch's generator, whose state checkpoints hold."""
+        """The modalities of a step, from torch's generator, whose state checkpoints hold."""
         if self.procedure == "both":
             return "av"
         return COMBINATIONS[int(torch.multinomial(torch.tensor(self.shares, dtype=torch.float32), 1))]
@@ -137,17 +133,17 @@ class Av2aTask(slts.SltsTask):
         return batch.sounds[SYNTH] if SYNTH in batch.sounds else self.base.generate(batch).clamp(-1, 1)
 
     def reconstruct(self, batch: Batch, length: int) -> tuple[Tensor, Tensor]:
-        return self.join(batch, self.synthesised(batch), self.combination, length)
+        return self.join(batch, self.synthesised(batch), self.modalities, length)
 
-    def join(self, batch: Batch, sound: Tensor, combination: str, length: int) -> tuple[Tensor, Tensor]:
-        """Frame features F (B, T_v, D_f) and the standardised M-hat (B, length, 80) by the inputs of a combination.
+    def join(self, batch: Batch, sound: Tensor, modalities: str, length: int) -> tuple[Tensor, Tensor]:
+        """Frame features F (B, T_v, D_f) and the standardised M-hat (B, length, 80) by the ``modalities``.
 
         F is of the picture also where M-hat is not.
         """
         features = self.encode(batch)
         heard = (log_mel(sound) - self.mel_mean) / self.mel_std
-        heard = self.audio_encoder(heard, features.shape[1], batch.fps) * float("a" in combination)
-        seen = features * float("v" in combination)
-        with self.statistics.used(combination):
+        heard = self.audio_encoder(heard, features.shape[1], batch.fps) * float("a" in modalities)
+        seen = features * float("v" in modalities)
+        with self.statistics.used(modalities):
             where = batch.speaker, batch.frames, batch.fps, length, batch.valid
             return features, self.decoder(seen, *where, heard)

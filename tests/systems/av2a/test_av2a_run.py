@@ -109,7 +109,7 @@ def test_evaluation_of_both_and_of_either(modalities, trained):
 
 def test_a_system_with_one_input_has_no_choice(place):
     status, said = command("evaluate", f"run={place}/runs/base", "modalities=a")
-    assert status == 2 and "needs choice of inputs" in said and "task=av2a" in said and len(said.splitlines()) == 1
+    assert status == 2 and "needs choice of modalities" in said and "task=av2a" in said and len(said.splitlines()) == 1
 
 
 def test_a_raw_video_is_spoken_in_one_command_without_the_base(place, trained, tiny_corpus, tmp_path):

@@ -69,10 +69,10 @@ def test_the_audio_branch_learns_from_the_first_step():
 
 
 @pytest.mark.parametrize("variant", ["paper", "anchored"])
-@pytest.mark.parametrize("combination", ["av", "a", "v"])
-def test_every_network_has_a_gradient_in_every_step(combination, variant, monkeypatch):
+@pytest.mark.parametrize("modalities", ["av", "a", "v"])
+def test_every_network_has_a_gradient_in_every_step(modalities, variant, monkeypatch):
     task = make(f"variant={variant}").train()
-    monkeypatch.setattr(task, "draw", lambda: combination)
+    monkeypatch.setattr(task, "draw", lambda: modalities)
     sum(task(batch())[0].values()).backward()
     assert all(p.grad is not None for p in task.parameters() if p.requires_grad)
 
@@ -87,10 +87,10 @@ def test_an_absent_input_does_not_matter():
         "speaker": replace(clips, speaker=1 - clips.speaker),
     }
     moved = {}
-    for combination in ("av", "a", "v"):
-        task.use(combination)
+    for modalities in ("av", "a", "v"):
+        task.modalities = modalities
         before = task.reconstruct(clips, 160)[1]
-        moved[combination] = {
+        moved[modalities] = {
             name for name, other in others.items() if (task.reconstruct(other, 160)[1] != before).any()
         }
     assert moved == {"av": {"picture", "sound", "speaker"}, "a": {"sound", "speaker"}, "v": {"picture", "speaker"}}
@@ -113,8 +113,8 @@ def test_audio_alone_hears_the_recorded_sound_only_if_asked_to(procedure, heard,
     join = task.join
     monkeypatch.setattr(task, "join", lambda clips, sound, *more: sounds.append(sound) or join(clips, sound, *more))
     clips = batch()
-    for combination in ("av", "a", "v"):
-        monkeypatch.setattr(task, "draw", lambda combination=combination: combination)
+    for modalities in ("av", "a", "v"):
+        monkeypatch.setattr(task, "draw", lambda modalities=modalities: modalities)
         task(clips)
     told = clips.sound("synth"), clips.audio if heard == "recorded" else clips.sound("synth"), clips.sound("synth")
     assert all(one is other for one, other in zip(sounds, told, strict=True))
@@ -125,7 +125,7 @@ def test_with_a_lag_of_200_ms_only_what_heard_the_sound_is_not_corrected(procedu
     """The video lags by 200 ms, and DSM knows. A mel in sync with the video is then 20 frames late against the target;
     one made of the recorded sound is not late, and must not be taught to be."""
     task = make(f"task.procedure={procedure}", "variant=anchored", "task.loss.intelligibility=0").eval()
-    task.use("a")
+    task.modalities = "a"
     clips = batch(frames=60)
     target, _ = task.target_mel(clips)
     certain = torch.full((2, 2 * task.radius + 1), -30.0)
@@ -152,11 +152,11 @@ def test_statistics_are_kept_apart_and_scales_are_shared(monkeypatch):
     norm, index = task.decoder.postnet[1], task.statistics.norms.index(task.decoder.postnet[1])
     sets = {name: getattr(task.statistics, f"{name}_{index}_running_mean") for name in ("av", "a")}
     sets["v"] = norm.running_mean
-    for combination in ("a", "av", "v"):
+    for modalities in ("a", "av", "v"):
         before = {name: value.clone() for name, value in sets.items()}
-        monkeypatch.setattr(task, "draw", lambda combination=combination: combination)
+        monkeypatch.setattr(task, "draw", lambda modalities=modalities: modalities)
         task(batch())
-        assert {name for name in sets if (sets[name] != before[name]).any()} == {combination}
+        assert {name for name in sets if (sets[name] != before[name]).any()} == {modalities}
         assert norm.running_mean is sets["v"]
     joint = make("task.procedure=dropout", "task.split_statistics=false").train()
     assert not list(joint.statistics.buffers())
@@ -209,7 +209,7 @@ def test_a_silent_batch_is_spoken_by_the_base_first():
         (["task.base=b", "model.heads=5"], "model.heads=5"),
     ],
 )
-def test_combinations_that_cannot_work_are_refused(overrides, words):
+def test_modalitiess_that_cannot_work_are_refused(overrides, words):
     config, _ = compose("train", ["data=x", "name=x", "experiment=av2a_cpu", *overrides])
     with pytest.raises(UserError, match=words):
         check_task(config)
