@@ -45,7 +45,8 @@ def result_row(
 
 def evaluation_name(split: str, sync: str = "none", modalities: str | None = None) -> str:
     """What files of an evaluation are called after: its split, and what was not as usual: -dsm, -a, -v."""
-    return split + ("-dsm" if sync == "dsm" else "") + (f"-{modalities}" if modalities in ("a", "v") else "")
+    alone = f"-{modalities}" if modalities in ("a", "v") else ""
+    return f"{split}{'-dsm' if sync == 'dsm' else ''}{alone}"
 
 
 def write_results(run: RunDirectory, row: dict, clips: list[dict]) -> Path:

@@ -95,4 +95,7 @@ def _spoken(run: TrainedRun, dataset: ShardDataset, shard: Path, batch_size: int
         for clip, said in zip(clips, speech, strict=True):
             length = len(clip["audio"])
             said = functional.pad(said[:length], (0, max(0, length - len(said))))
-            yield next(samples) | {f"{SYNTH}.flac": encode_flac(said.clamp(-1, 1).numpy())}
+            sample = next(samples)
+            if f"{SYNTH}.flac" in sample:
+                raise UserError(f"{shard}: {sample['key']} has a sound '{SYNTH}' already; give a corpus without it")
+            yield sample | {f"{SYNTH}.flac": encode_flac(said.clamp(-1, 1).numpy())}

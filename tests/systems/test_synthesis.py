@@ -162,3 +162,13 @@ def test_a_spoken_corpus_is_not_repaired(spoken, tmp_path):
         "offsets", "action=apply", f"data={spoken}", f"offsets={tmp_path}/o.csv", f"out={tmp_path}/x"
     )
     assert status == 2 and "synth.flac" in said and len(said.splitlines()) == 1, said
+
+
+def test_speech_is_not_replaced_where_corpus_json_does_not_tell_of_it(speaking, spoken, tmp_path):
+    data = Path(shutil.copytree(spoken, tmp_path / "data"))
+    corpus = json.loads((data / "corpus.json").read_text())
+    del corpus["synthesised"]
+    (data / "corpus.json").write_text(json.dumps(corpus))
+    status, said = speak(speaking, data, tmp_path / "out")
+    assert status == 2 and "has a sound 'synth' already" in said.splitlines()[-1], said
+    assert not list((tmp_path / "out").glob("*.tar"))
