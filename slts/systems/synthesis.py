@@ -10,7 +10,7 @@ from torch.nn import functional
 from slts.data.assembly import assemble_shard, facts_of, merge_shards, rejections
 from slts.data.batch import collate
 from slts.data.claim import claimed
-from slts.data.loader import ShardDataset
+from slts.data.dataset import ShardDataset
 from slts.data.media import encode_flac
 from slts.data.shards import read_corpus_json, read_shard
 from slts.errors import UserError, disk_fault
