@@ -19,12 +19,18 @@ def main(config) -> None:
     from slts.data.shards import read_corpus_json
     from slts.evaluation.clips import generate_clips
     from slts.evaluation.judges import Evaluation, judges_of
-    from slts.evaluation.results import result_row, write_results
-    from slts.systems.contract import PICTURES, SPEECH
+    from slts.evaluation.results import evaluation_name, result_row, write_results
+    from slts.systems import need
+    from slts.systems.contract import MODALITIES, PICTURES, SPEECH
     from slts.systems.trained import load_run_giving
     from slts.training.tracking import publish_scores
 
     run = load_run_giving((SPEECH, PICTURES), "slts evaluate", config.run, config.checkpoint)
+    if config.modalities:
+        who = f"run={config.run} (task {run.config.task.name})"
+        need(run.task, (MODALITIES,), who, f"modalities={config.modalities}")
+        run.task.modalities = config.modalities
+    modalities = run.task.modalities if MODALITIES in run.task.gives else None
     data = Path(config.data) if config.data else recorded_data(run.config.data, f"run={config.run}")
     corpus, dataset = read_corpus_json(data), run.dataset(data, config.split)
     judges = [judge(Evaluation(config, run, data, dataset)) for judge in judges_of(run.task)]
@@ -32,9 +38,9 @@ def main(config) -> None:
     clips = list(generate_clips(run.task, batches, run.device))
     rows = [{**vars(clip)} for clip in clips]
     figures = {name: value for judge in judges for name, value in judge.rate(clips, rows).items()}
-    row = result_row(run.config, corpus, config.split, config.sync, run.step, len(clips), figures)
-    table = write_results(run.directory, config.split, row, rows)
-    folder = run.directory.samples / config.split
+    row = result_row(run.config, corpus, config.split, config.sync, run.step, len(clips), figures, modalities)
+    table = write_results(run.directory, row, rows)
+    folder = run.directory.samples / evaluation_name(config.split, modalities=modalities)
     folder.mkdir(parents=True, exist_ok=True)
     for judge in judges:
         judge.show(clips, folder)

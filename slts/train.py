@@ -46,8 +46,8 @@ def _train(config, corpus: dict, accelerator) -> int:
     from slts.data.loader import training_loader
     from slts.data.location import typed_data
     from slts.evaluation.judges import validate
-    from slts.systems import build_task
-    from slts.training.checkpoint import warm_start
+    from slts.systems import begin_task, build_task
+    from slts.training.checkpoint import find_checkpoint, warm_start
     from slts.training.dry_run import report
     from slts.training.guards import STOPPED
     from slts.training.loop import Trainer
@@ -59,6 +59,9 @@ def _train(config, corpus: dict, accelerator) -> int:
     augmentation = Augmentation(**config.augment, chunk_seconds=config.chunk_seconds)
     cache = int(config.cache_gb * 1e9 / max(1, config.workers))
     task = build_task(config, corpus)
+    run = RunDirectory(Path(config.runs) / config.name)
+    if find_checkpoint(run.path, "last") is None:
+        begin_task(task, config, corpus)
     shards = {"window_shards": config.window_shards, "disk_gb": config.disk_gb, "verify_shards": config.verify_shards}
     dataset = ShardDataset(
         typed_data(config), "train", *picture, augmentation, config.seed, cache, sounds=task.takes, **shards
@@ -76,11 +79,10 @@ def _train(config, corpus: dict, accelerator) -> int:
             print(
                 f"begins with the weights of {config.warm_start}; afresh: {', '.join(fresh) or 'nothing'}", flush=True
             )
-    run = RunDirectory(Path(config.runs) / config.name)
     rank, ranks = accelerator.process_index, accelerator.num_processes
     batches = partial(_batches, training_loader, dataset, config, rank, ranks)
     if config.dry_run:
-        ShardDataset(typed_data(config), "val", *picture)
+        ShardDataset(typed_data(config), "val", *picture, sounds=task.takes)
         clip = next(iter(training_loader(dataset, ranks, 0, rank, ranks, workers=0)))
         on_main_process(accelerator, lambda: report(config, corpus, run, task, clip, accelerator))
         return 0

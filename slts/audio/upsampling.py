@@ -27,7 +27,11 @@ def upsample_by_time(features: Tensor, frames: Tensor, fps: Tensor, length: int)
         (B, length, D).
     """
     times = torch.arange(length, device=features.device) / MEL_RATE
-    position = torch.minimum(times * fps[:, None], (frames - 1).clamp_min(0)[:, None])
-    # Each mel frame mixes its two neighbours with weights that fall linearly to 0 at a distance of one video frame.
+    return interpolate(features, torch.minimum(times * fps[:, None], (frames - 1).clamp_min(0)[:, None]))
+
+
+def interpolate(features: Tensor, position: Tensor) -> Tensor:
+    """Linear interpolation of features (B, T, D) at positions (B, L) of 0 .. T - 1, in frames: (B, L, D)."""
+    # Each position mixes its two neighbours with weights that fall linearly to 0 at a distance of one frame.
     distance = position[..., None] - torch.arange(features.shape[1], device=features.device)
     return torch.bmm((1 - distance.abs()).clamp_min(0).to(features.dtype), features)

@@ -1,13 +1,46 @@
-"""Silent video to speech: every video leaves a .wav and a .mp4 with the speech muxed in.
+"""Silent video to speech, of videos or of a whole corpus.
 
+`slts generate run=RUN input=VIDEO_OR_FOLDER out=OUT`: every video leaves a .wav and a .mp4 with the speech muxed in.
 They lie in out= as their videos lie in input=, subfolders included. The picture stream is copied, not encoded again.
 Any frame rate and length will do; the face is found as in preparation.
+
+`slts generate run=RUN data=DIR out=OUT`: the corpus with KEY.synth.flac beside the rest of each clip, of all splits, in
+the voice of its speaker. Given again after an interruption, it goes on.
 """
+
+from pathlib import Path
+
+OF_VIDEOS = ("speaker", "video_stream", "faces")
+"""Keys without a meaning for prepared clips."""
 
 
 def main(config) -> int:
-    from pathlib import Path
+    from slts.errors import UserError
+    from slts.systems.contract import SPEECH
+    from slts.systems.trained import load_run_giving
 
+    if (config.input is None) == (config.data is None):
+        given = "neither" if config.input is None else "both"
+        raise UserError(f"slts generate speaks videos (input=...) or a prepared corpus (data=...), and got {given}")
+    if config.data is not None:
+        if unused := [name for name in OF_VIDEOS if config[name] is not None]:
+            raise UserError(
+                f"{unused[0]}={config[unused[0]]} is of videos, and the clips of data= are cut; leave it out"
+            )
+        return _speak_corpus(load_run_giving((SPEECH,), "slts generate", config.run, config.checkpoint), config)
+    return _speak_videos(config)
+
+
+def _speak_corpus(run, config) -> int:
+    from slts.systems.synthesis import synthesise_corpus
+
+    corpus = synthesise_corpus(run, Path(config.data), Path(config.out), config.batch_size)
+    clips = sum(split["clips"] for split in corpus["splits"].values())
+    print(f"{clips} clips spoken into {config.out}, as KEY.synth.flac beside what was recorded")
+    return 0
+
+
+def _speak_videos(config) -> int:
     from rich.progress import track
 
     from slts.data.clip import Reject

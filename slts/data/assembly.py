@@ -1,4 +1,4 @@
-"""Samples into shards, and shards into a corpus: what preparation and repair share.
+"""Samples into shards, and shards into a corpus: what preparation, repair and synthesis share.
 
 Beside each shard lies a hidden sidecar with its facts, written before the shard gets its name. The sidecars are merged
 into corpus.json and rejected.jsonl at the end.
@@ -22,6 +22,7 @@ from slts.data.media import decode_flac
 from slts.data.shards import write_shard
 from slts.errors import UserError
 from slts.files import sha256, write_whole
+from slts.json_lines import read_rows
 
 
 def sidecar(shard: Path) -> Path:
@@ -136,6 +137,13 @@ def merge_shards(
     }
     write_whole(out / "corpus.json", json.dumps(corpus, indent=1, ensure_ascii=False).encode())
     return corpus
+
+
+def rejections(data: Path) -> list[dict]:
+    """The lines of a corpus's rejected.jsonl; what is none is said and left out."""
+    return read_rows(
+        data / "rejected.jsonl", lambda row: None if isinstance(row.get("reason"), str) else "it gives no reason"
+    )
 
 
 def _mel_statistics(parts: list[dict]) -> dict | None:

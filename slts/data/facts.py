@@ -28,6 +28,7 @@ CORPUS = {
     "several_streams": dict,
     "fps": list,
     "size": int,
+    "synthesised": dict,
 }
 """The types of what corpus.json may hold."""
 CORPUS_BYTES = 64 << 20

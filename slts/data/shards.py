@@ -18,7 +18,7 @@ import json
 import os
 import re
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from webdataset import TarWriter
@@ -108,6 +108,27 @@ def index_shard(path: Path) -> list[dict]:
         more = f" and {len(faults) - 1} more faults" if len(faults) > 1 else ""
         raise UserError(f"{path}: {faults[0]}{more}; the shard is refused, prepare the corpus again")
     return [{"key": key, "members": members} for key, members in samples.items()]
+
+
+def read_shard(path: Path) -> Iterator[dict]:
+    """The samples of a shard as ``write_shard`` takes them, in file order.
+
+    Raises:
+        UserError: as ``index_shard``, and for a sample whose JSON is none.
+    """
+    with path.open("rb") as file:
+        for entry in index_shard(path):
+            sample = {"key": entry["key"]}
+            for suffix, (offset, size) in entry["members"].items():
+                file.seek(offset)
+                sample[suffix] = file.read(size)
+            try:
+                sample["json"] = json.loads(sample["json"])
+            except (ValueError, RecursionError) as error:
+                raise UserError(
+                    f"{path}: sample {entry['key']} cannot be read ({error!r}); see action=verify"
+                ) from None
+            yield sample
 
 
 def read_corpus_json(folder: Path) -> dict:

@@ -18,9 +18,11 @@ CLIP_COLUMNS = ("key", *SCORES, *OFFSETS, *SYNCNET, *WORDS, *columns("pictures")
 """Of the table of clips."""
 
 
-def result_row(config, corpus: dict, split: str, sync: str, step: int, clips: int, figures: dict) -> dict:
+def result_row(
+    config, corpus: dict, split: str, sync: str, step: int, clips: int, figures: dict, modalities: str | None = None
+) -> dict:
     """The row of a split of ``clips`` clips: which run it is of, the figures that its judges gave, and None for every
-    column that does not apply."""
+    column that does not apply; ``modalities`` av, a or v where the system has the choice."""
     judged = (name for judge in ("speech", "offsets", "words", "pictures") for name in columns(judge))
     return {
         "task": config.task.name,
@@ -28,6 +30,7 @@ def result_row(config, corpus: dict, split: str, sync: str, step: int, clips: in
         "corpus": corpus["name"],
         "split": split,
         "sync": sync,
+        "modalities": modalities,
         "step": step,
         "clips": clips,
         "failed": figures.get("failed", 0),
@@ -40,11 +43,17 @@ def result_row(config, corpus: dict, split: str, sync: str, step: int, clips: in
     }
 
 
-def write_results(run: RunDirectory, split: str, row: dict, clips: list[dict]) -> Path:
-    """Appends the row to results.jsonl and writes clips-SPLIT.csv (sync=dsm: clips-SPLIT-dsm.csv); returns its path."""
+def evaluation_name(split: str, sync: str = "none", modalities: str | None = None) -> str:
+    """What files of an evaluation are called after: its split, and what was not as usual: -dsm, -a, -v."""
+    alone = f"-{modalities}" if modalities in ("a", "v") else ""
+    return f"{split}{'-dsm' if sync == 'dsm' else ''}{alone}"
+
+
+def write_results(run: RunDirectory, row: dict, clips: list[dict]) -> Path:
+    """Appends the row to results.jsonl and writes clips-NAME.csv, NAME as by ``evaluation_name``; returns its path."""
     scored_at = datetime.now(UTC).isoformat(timespec="seconds")
     append_rows(run.results, [row | {"scored_at": scored_at}])
-    table = run.path / f"clips-{split}{'-dsm' if row['sync'] == 'dsm' else ''}.csv"
+    table = run.path / f"clips-{evaluation_name(row['split'], row['sync'], row['modalities'])}.csv"
     write_csv(table, CLIP_COLUMNS, [{**clip, "reasons": _reasons(clip)} for clip in clips])
     return table
 

@@ -1,6 +1,5 @@
 """Shards with their offsets taken out: sound and picture of every clip cut anew, nothing padded."""
 
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,14 +8,13 @@ import numpy as np
 from rich.progress import track
 
 from slts.audio import SAMPLE_RATE
-from slts.data.assembly import assemble_shard, facts_of, merge_shards
+from slts.data.assembly import assemble_shard, facts_of, merge_shards, rejections
 from slts.data.claim import claimed
 from slts.data.clip import Reject
 from slts.data.media import decode_flac, decode_frames, encode_flac, encode_h264
 from slts.data.shard_source import is_sound
-from slts.data.shards import MEMBERS, index_shard, read_corpus_json
+from slts.data.shards import MEMBERS, index_shard, read_corpus_json, read_shard
 from slts.errors import UserError, disk_fault
-from slts.json_lines import read_rows
 
 
 def repair_corpus(data: Path, offsets: dict[str, float], method: str, out: Path) -> dict:
@@ -69,35 +67,22 @@ def repair_corpus(data: Path, offsets: dict[str, float], method: str, out: Path)
                         )
                     rejected: list[dict] = []
                     assemble_shard(target, _repaired(source, offsets, shortest, rejected), rejected)
-            before = read_rows(data / "rejected.jsonl", _no_rejection)
-            record = {"repaired": {"of": corpus["hash"], "method": method}}
-            return merge_shards(out, [target for _, target in plan], corpus["name"], corpus["config"], record, before)
+            shards, record = [target for _, target in plan], {"repaired": {"of": corpus["hash"], "method": method}}
+            return merge_shards(out, shards, corpus["name"], corpus["config"], record, rejections(data))
     except OSError as error:
         fault = disk_fault(error, [out])
         raise fault or UserError(f"out={out}: cannot be written ({error.strerror or error}); choose another") from None
 
 
-def _no_rejection(row: dict) -> str | None:
-    return None if isinstance(row.get("reason"), str) else "it gives no reason"
-
-
 def _repaired(shard: Path, offsets: dict[str, float], shortest: float, rejected: list[dict]) -> Iterator[dict]:
-    with shard.open("rb") as file:
-        for entry in index_shard(shard):
-            sample = {"key": entry["key"]}
-            for suffix, (offset, size) in entry["members"].items():
-                file.seek(offset)
-                sample[suffix] = file.read(size)
-            try:
-                sample["json"] = json.loads(sample["json"])
-                yield repair_sample(sample, offsets.get(entry["key"]), shortest)
-            except Reject as reject:
-                source = sample["json"].get("source", entry["key"])
-                rejected.append({"source": source, "reason": reject.reason, "detail": reject.detail})
-            except (ValueError, KeyError, AttributeError) as error:
-                raise UserError(
-                    f"{shard}: sample {entry['key']} cannot be read ({error!r}); see action=verify"
-                ) from None
+    for sample in read_shard(shard):
+        try:
+            yield repair_sample(sample, offsets.get(sample["key"]), shortest)
+        except Reject as reject:
+            source = sample["json"].get("source", sample["key"])
+            rejected.append({"source": source, "reason": reject.reason, "detail": reject.detail})
+        except (ValueError, KeyError, AttributeError) as error:
+            raise UserError(f"{shard}: sample {sample['key']} cannot be read ({error!r}); see action=verify") from None
 
 
 def repair_sample(sample: dict, offset_ms: float | None, shortest: float) -> dict:

@@ -21,6 +21,13 @@ def build_task(config, corpus: dict) -> nn.Module:
     return _module(config.task.name).build(config, corpus)
 
 
+def begin_task(task: nn.Module, config, corpus: dict) -> None:
+    """Before the first step of a training: gives a system the weights of the run that it builds on, if it does. Raises
+    UserError."""
+    if begin := getattr(_module(config.task.name), "begin", None):
+        begin(task, config, corpus)
+
+
 def given_by(config) -> tuple[str, ...]:
     """What the system that a config names gives: words of slts.systems.contract."""
     return _module(config.task.name).gives(config)

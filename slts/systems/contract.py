@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from slts.data.batch import Batch
 
 SPEECH, PICTURES, OFFSETS, SINGLE_FRAMES = "speech", "pictures", "offsets", "single_frames"
+MODALITIES = "choice_of_modalities"
 """The words of ``gives``."""
 
 
@@ -99,6 +100,13 @@ class GivesSingleFrames(GivesOffsets, Protocol):
         ...
 
 
+class GivesChoiceOfModalities(GivesSpeech, Protocol):
+    """``choice_of_modalities``: speech from picture and sound together, or from either alone."""
+
+    modalities: str
+    """av, a or v: what ``generate`` and ``mels`` take; may be set."""
+
+
 @runtime_checkable
 class SystemModule(Protocol):
     """What stands in ``slts/systems/NAME/task.py``.
@@ -117,4 +125,13 @@ class SystemModule(Protocol):
 
     def build(self, config, corpus: dict) -> nn.Module:
         """The system with fresh weights; ``corpus`` is the content of corpus.json."""
+        ...
+
+
+class BuildsOnARun(SystemModule, Protocol):
+    """A system that begins with the weights of another run, a part of its own from then on: the other is not read
+    again."""
+
+    def begin(self, task: nn.Module, config, corpus: dict) -> None:
+        """Gives what ``build`` made those weights. Raises UserError for a run that does not fit."""
         ...

@@ -9,10 +9,12 @@ from omegaconf.errors import ConfigAttributeError
 
 from slts.data.augmentation import Augmentation
 from slts.data.dataset import ShardDataset
+from slts.data.shards import read_corpus_json
 from slts.errors import UserError
+from slts.files import sha256
 from slts.systems import build_task, check_task, need
 from slts.training.checkpoint import check_weights, find_checkpoint, load_weights
-from slts.training.run_directory import RunDirectory
+from slts.training.run_directory import RunDirectory, config_hash
 from slts.training.state import load_state
 
 PICTURE = ("model.image_size", "model.channels", "augment.crop")
@@ -27,13 +29,35 @@ class TrainedRun:
     task: torch.nn.Module
     step: int
     device: torch.device
+    checkpoint: Path | None = None
+    """Where the weights came from; None for weights of no run."""
+
+    def provenance(self) -> dict:
+        """What identifies the run in what was made with it: ``weights`` is the SHA-256 of its model.safetensors."""
+        return {
+            "run": self.config.name,
+            "task": self.config.task.name,
+            "variant": self.config.variant,
+            "step": self.step,
+            "config_hash": config_hash(self.config),
+            "weights": sha256(self.checkpoint / "model.safetensors"),
+        }
 
     def dataset(self, data: Path, split: str, any_speaker: bool = False) -> ShardDataset:
-        """Whole clips of a split, cropped as in training. ``any_speaker`` admits speakers the run never saw."""
+        """Whole clips of a split, cropped as in training. ``any_speaker`` admits speakers the run never saw.
+
+        Further sounds that another run made than those of the training are left out: the system makes them itself.
+        """
         picture = (self.config.model.image_size, self.config.model.channels)
         speakers = None if any_speaker else self.corpus["speakers"]
         crop = Augmentation(self.config.augment.crop)
-        return ShardDataset(data, split, *picture, crop, speakers=speakers, sounds=self.task.takes)
+        sounds = self.task.takes if _maker(read_corpus_json(data)) == _maker(self.corpus) else ()
+        return ShardDataset(data, split, *picture, crop, speakers=speakers, sounds=sounds)
+
+
+def _maker(corpus: dict) -> str | None:
+    """The SHA-256 of the weights that spoke a corpus."""
+    return corpus.get("synthesised", {}).get("weights")
 
 
 def load_run(path: str | Path, checkpoint: str = "best") -> TrainedRun:
@@ -61,7 +85,7 @@ def load_run(path: str | Path, checkpoint: str = "best") -> TrainedRun:
         )
     load_weights(weights, task)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return TrainedRun(directory, config, corpus, task.to(device).eval(), load_state(weights).step, device)
+    return TrainedRun(directory, config, corpus, task.to(device).eval(), load_state(weights).step, device, weights)
 
 
 def load_run_giving(wanted: tuple[str, ...], command: str, path: str | Path, checkpoint: str = "best") -> TrainedRun:

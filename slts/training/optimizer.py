@@ -5,10 +5,11 @@ from torch import nn
 
 
 def build_optimizer(task: nn.Module, optim) -> torch.optim.Optimizer:
-    """Adam or AdamW by the config group ``optim``; a second parameter group holds ``task.critic``."""
+    """Adam or AdamW by the config group ``optim``, over what is not frozen; a second parameter group holds
+    ``task.critic``."""
     critic = list(task.critic.parameters()) if task.critic is not None else []
     judging = set(critic)
-    groups = [{"params": [p for p in task.parameters() if p not in judging], **_settings(optim)}]
+    groups = [{"params": [p for p in task.parameters() if p.requires_grad and p not in judging], **_settings(optim)}]
     if critic:
         groups.append({"params": critic, **_settings(optim.critic)})
     kind = torch.optim.AdamW if optim.decoupled else torch.optim.Adam

@@ -114,8 +114,8 @@ class WandB:
 def publish_scores(config: DictConfig, run: RunDirectory) -> None:
     """Sends what the tables read of a run that is tracked by W&B there, as a run of its own beside that of training.
 
-    Its summary has the figures of results.jsonl as SPLIT/NAME, or SPLIT-dsm/NAME; its files are the rows, the clips,
-    the configuration and the samples, as NAME/... . A later evaluation replaces it.
+    Its summary has the figures of results.jsonl as SPLIT/NAME, SPLIT-dsm/NAME, SPLIT-a/NAME and so on; its files are
+    the rows, the clips, the configuration and the samples, as NAME/... . A later evaluation replaces it.
     """
     id_file = run.path / "wandb" / "id"
     if config.tracking.name != "wandb" or not id_file.exists():
@@ -123,6 +123,7 @@ def publish_scores(config: DictConfig, run: RunDirectory) -> None:
     published = _start(config, run, f"{id_file.read_text()}-{SCORES}", SCORES)
     for row in read_rows(run.results, lambda row: None if isinstance(row.get("split"), str) else "no split"):
         place = row["split"] + ("-dsm" if row.get("sync") == "dsm" else "")
+        place += f"-{row['modalities']}" if row.get("modalities") in ("a", "v") else ""
         numbers = {name: value for name, value in row.items() if isinstance(value, (int, float))}
         published.summary.update({f"{place}/{name}": value for name, value in numbers.items()})
     for pattern in ("config.yaml", "corpus.json", "results.jsonl", "clips-*.csv", "samples/[tv]*/*"):

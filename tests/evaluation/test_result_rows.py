@@ -89,7 +89,7 @@ def test_a_half_row_is_cut_off_and_garbage_stops_no_evaluation(tmp_path, caplog)
     run = RunDirectory(tmp_path)
     run.results.write_bytes(b"\xff garbage\n" + b'{"split": "val", "stoi": 0.')
     row = result_row(CONFIG, {"name": "x", "hash": "0"}, "val", "none", 1, 1, {})
-    write_results(run, "val", row, [clip(0, 0, key="a", reasons={"pesq": "too short"})])
+    write_results(run, row, [clip(0, 0, key="a", reasons={"pesq": "too short"})])
     lines = run.results.read_bytes().splitlines()
     assert lines[0] == b"\xff garbage" and json.loads(lines[1])["split"] == "val" and len(lines) == 2
     [said] = caplog.messages

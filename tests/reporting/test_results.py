@@ -128,3 +128,10 @@ def test_discriminators_are_told_apart_however_they_were_given(tmp_path, variant
     config["task"]["discriminators"] = True
     (run / "config.yaml").write_text(yaml.safe_dump(config))
     assert load_results(tmp_path)["system"].tolist() == [system]
+
+
+def test_what_took_one_modality_is_a_row_of_its_own(tmp_path):
+    rows = [result(CORPUS, task="av2a", modalities=given, stoi=stoi) for given, stoi in (("av", 0.1), ("v", 0.2))]
+    write_run(tmp_path / "a", CORPUS, [*rows, result(CORPUS, task="av2a", modalities="av", stoi=0.3)])
+    found = load_results(tmp_path).set_index("system")
+    assert found["stoi"].to_dict() == {"AV2A": 0.3, "AV2A_v": 0.2} and not found["note"].str.contains("run").any()

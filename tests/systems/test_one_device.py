@@ -21,6 +21,7 @@ def batch(config) -> Batch:
     return Batch(
         video=torch.zeros(clips, frames, config.model.channels, size, size, dtype=torch.uint8),
         recorded=torch.zeros(clips, frames * 640),
+        sounds={"synth": torch.zeros(clips, frames * 640)},
         frames=torch.full((clips,), frames),
         fps=torch.full((clips,), 25.0),
         speaker=torch.tensor([0, 1]),
@@ -37,6 +38,7 @@ def batch(config) -> Batch:
         ["experiment=cpu"],
         ["model=s", "variant=with_discriminators"],
         ["experiment=vcagan"],
+        ["experiment=av2a_cpu", "task.base=b"],
     ],
     ids=lambda overrides: " ".join(overrides),
 )

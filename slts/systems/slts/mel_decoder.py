@@ -54,14 +54,23 @@ class MelDecoder(nn.Module):
         self.postnet = PostNet(width, postnet_width, bands)
 
     def forward(
-        self, features: Tensor, speaker: Tensor, frames: Tensor, fps: Tensor, length: int, valid: Tensor | None
+        self,
+        features: Tensor,
+        speaker: Tensor,
+        frames: Tensor,
+        fps: Tensor,
+        length: int,
+        valid: Tensor | None,
+        heard: Tensor | None = None,
     ) -> Tensor:
         """features (B, T_v, D_f), speaker ids, valid video frames and fps (each (B,)) to mel (B, length, bands).
 
         ``valid`` (B, T_v) tells the conformer which frames are not padding; None where all are, which is quicker.
+        ``heard`` (B, T_v, width) joins what the conformer gets.
         """
         embedding = self.speaker(speaker)[:, None].expand(-1, features.shape[1], -1)
         hidden = self.project(torch.cat([features, embedding.to(features.dtype)], -1))
+        hidden = hidden if heard is None else hidden + heard
         hidden = upsample_by_time(self.conformer(hidden, valid), frames, fps, length)
         return self.postnet(hidden.transpose(1, 2)).transpose(1, 2)
 

@@ -29,7 +29,7 @@ def check(config) -> None:
     short for the sync radius or the vocoder. Raises UserError."""
     task, vocoder = config.task, config.vocoder
     if "heads" not in config.model:
-        raise UserError(f"model={config.model.name} is not for task=slts; use model=s, m or small")
+        raise UserError(f"model={config.model.name} is not for task={task.name}; use model=s, m or small")
     if task.discriminators and vocoder.name != "univnet":
         raise UserError(
             f"task.discriminators=true needs a vocoder that is trained, and vocoder={vocoder.name} is not; add"
@@ -115,17 +115,34 @@ class SltsTask(nn.Module):
     def forward(self, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         target, lengths = self.target_mel(batch)
         features, mel = self.reconstruct(batch, target.shape[1])
+        return self.losses(batch, features, mel, target, lengths)
+
+    def losses(
+        self,
+        batch: Batch,
+        features: Tensor,
+        mel: Tensor,
+        target: Tensor,
+        lengths: Tensor,
+        on_sound_clock: bool = False,
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Losses and report of F ``features`` (B, T_v, D_f) and M-hat ``mel`` (B, T_m, 80) against the ``target``.
+
+        ``on_sound_clock``: M-hat was made of the recorded sound and not of the picture. It is in sync with the target,
+        so k-hat is 0 for it, and the losses that hold it against the picture count nothing.
+        """
         # F is not detached: the paper states no stop-gradient here, so L^s and L_SSM train the frame encoder too.
         local = upsample_by_time(features, batch.frames, batch.fps, target.shape[1])
         losses, report = {}, {}
-        offset, sure = torch.zeros_like(lengths), 1.0
+        in_sync, sure = torch.zeros_like(lengths), 1.0
+        offset, of_picture = in_sync, float(not on_sound_clock)
         if self.dsm is not None:
             log_p = self.dsm(local, target, lengths)
             offset = most_likely_offset(log_p)
             sure = confidence(log_p, offset).detach()
             source = mel if self.probe is None else self.probe(local)
             corrected = soft_correct(source.detach() if self.stop_gradient else source, log_p)
-            losses["soft"] = self.weight.soft * soft_loss(target, corrected, lengths, self.radius)
+            losses["soft"] = of_picture * self.weight.soft * soft_loss(target, corrected, lengths, self.radius)
             if self.probe is not None:
                 probed, inside = hard_correct(source, offset, lengths)
                 losses["probe"] = self.weight.hard * masked_mse(probed, target, inside)
@@ -133,7 +150,9 @@ class SltsTask(nn.Module):
             # Near 1 when DSM has collapsed to the edge of its range (its offsets then mean nothing).
             report["dsm_at_edge"] = (offset.abs() >= self.radius - 1).float().mean()
         if self.ssm is not None:
-            losses["ssm"] = self.weight.ssm * self_synchronisation_loss(self.ssm(local, mel, lengths))
+            losses["ssm"] = of_picture * self.weight.ssm * self_synchronisation_loss(self.ssm(local, mel, lengths))
+        if on_sound_clock:
+            offset, sure = in_sync, 1.0
         hard, valid = hard_correct(mel, offset if self.correction == "repaired" else -offset, lengths)
         losses["hard"] = self.weight.hard * masked_mse(hard, target, valid)
         if self.weight.intelligibility:

@@ -1,0 +1,101 @@
+"""A trained run applied to a whole corpus: every clip spoken, beside what was recorded (arXiv 2307.16584, step 2)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from rich.progress import track
+from torch.nn import functional
+
+from slts.data.assembly import assemble_shard, facts_of, merge_shards, rejections
+from slts.data.batch import collate
+from slts.data.claim import claimed
+from slts.data.dataset import ShardDataset
+from slts.data.media import encode_flac
+from slts.data.shards import read_corpus_json, read_shard
+from slts.errors import UserError, disk_fault
+from slts.systems.trained import TrainedRun
+from slts.training.rng import rng_aside
+
+SYNTH = "synth"
+"""The further sound ``KEY.synth.flac``: what a run says of the picture, in sync with it."""
+
+
+def synthesise_corpus(run: TrainedRun, data: Path, out: Path, batch_size: int = 16) -> dict:
+    """Write the corpus in ``data`` to ``out`` with ``KEY.synth.flac`` in every sample; finished shards are kept.
+
+    Pictures, sounds and facts are copied as they are. The speech of a clip is as long as its picture. Its last 80 ms
+    may depend on ``batch_size``, as the shorter clips of a batch are padded to the longest.
+
+    Args:
+        run: gives speech.
+        data: shards of slts prepare whose speakers and frame rates the run knows.
+        out: another folder.
+
+    Returns:
+        The new corpus.json. Its ``synthesised`` holds the hash of the corpus it came from (``of``) and
+        ``TrainedRun.provenance``.
+
+    Raises:
+        UserError: ``out`` is ``data`` or holds something else, ``data`` was synthesised before or is of other speakers
+            or frame rates, a shard is not the one that corpus.json records, or the disk is full.
+    """
+    corpus = read_corpus_json(data)
+    _refuse(run, corpus, data, out)
+    made = {"of": corpus["hash"], **run.provenance()}
+    # What is known of the corpus beyond its shards, that it was repaired for one, stays known.
+    record = {name: corpus[name] for name in ("repaired",) if name in corpus} | {"synthesised": made}
+    files = [shard["file"] for shard in corpus["shards"]]
+    splits = {split: run.dataset(data, split) for split in dict.fromkeys(file.partition("-")[0] for file in files)}
+    try:
+        with claimed(out, corpus["config"] | {"synthesis": made}):
+            for file in track(files, "speaking"):
+                if facts_of(out / file) is None:
+                    assemble_shard(
+                        out / file, _spoken(run, splits[file.partition("-")[0]], data / file, batch_size), []
+                    )
+            shards = [out / file for file in files]
+            return merge_shards(out, shards, corpus["name"], corpus["config"], record, rejections(data))
+    except OSError as error:
+        fault = disk_fault(error, [out])
+        raise fault or UserError(f"out={out}: cannot be written ({error.strerror or error}); choose another") from None
+
+
+def _refuse(run: TrainedRun, corpus: dict, data: Path, out: Path) -> None:
+    if out.resolve() == data.resolve():
+        raise UserError(f"out={out} is the source, which is never overwritten; choose another folder")
+    if before := corpus.get("synthesised"):
+        raise UserError(
+            f"data={data} was spoken by the run {before.get('run')} already; give the corpus that it was made from,"
+            f" whose corpus.json has the hash {before.get('of')}"
+        )
+    if strangers := sorted({*corpus["speakers"]} - {*run.corpus["speakers"]}):
+        raise UserError(
+            f"data={data}: the run has no voice of {', '.join(strangers)}, only of {', '.join(run.corpus['speakers'])};"
+            " give the corpus that it was trained on, or train one on this"
+        )
+    if others := sorted({*corpus["fps"]} - {*run.corpus["fps"]}):
+        known = ", ".join(f"{rate:g}" for rate in run.corpus["fps"])
+        raise UserError(
+            f"data={data} has {others[0]:g} video frames a second, and the run was trained on {known}; prepare it with"
+            " slts prepare fps=, or train a run on this"
+        )
+
+
+def _spoken(run: TrainedRun, dataset: ShardDataset, shard: Path, batch_size: int) -> Iterator[dict]:
+    """The samples of a shard with their speech."""
+    number = dataset.shards.index(shard.name)
+    first, samples = int(dataset.order.starts[number]), read_shard(shard)
+    for start in range(0, dataset.clips[number], batch_size):
+        places = range(first + start, first + min(start + batch_size, dataset.clips[number]))
+        clips = [dataset[0, place] for place in places]
+        with rng_aside():  # vocoders draw noise: the same for a clip whenever its shard is made
+            torch.manual_seed(0)
+            speech = run.task.generate(collate(clips).to(run.device)).float().cpu()
+        for clip, said in zip(clips, speech, strict=True):
+            length = len(clip["audio"])
+            said = functional.pad(said[:length], (0, max(0, length - len(said))))
+            sample = next(samples)
+            if f"{SYNTH}.flac" in sample:
+                raise UserError(f"{shard}: {sample['key']} has a sound '{SYNTH}' already; give a corpus without it")
+            yield sample | {f"{SYNTH}.flac": encode_flac(said.clamp(-1, 1).numpy())}
