@@ -1,4 +1,4 @@
-"""Wav2Lip: a generator of faces held to the sound by an expert that never learns from what it sees (arXiv 2008.10010)."""
+"""Wav2Lip: a generator of faces, held to the sound by an expert that never learns from it (arXiv 2008.10010)."""
 
 import torch
 from torch import Tensor, nn
@@ -123,28 +123,34 @@ class Wav2LipTask(nn.Module):
         return {"l1": (1 - sync_weight - self.quality_weight) * l1, **losses}, report
 
     @torch.no_grad()
-    def draw(self, batch: Batch, reference: Tensor | None = None) -> Tensor:
+    def draw(self, batch: Batch) -> Tensor:
         """(B, T_v, C, H, W) uint8: each picture with its lower half drawn to the sound; at any frame rate.
 
-        Without ``reference`` (B, 1, C, H, W) uint8, it is the picture half a clip away: what a picture itself shows of
-        its lips would otherwise be copied. The pictures of one clip do not depend on those of others.
+        The reference of each is the picture half a clip away: what a picture itself shows of its lips would be copied.
+        The pictures of one clip do not depend on those of others.
         """
-        video, mel = batch.video, lipsync_mel(batch.audio)
-        drawn = torch.empty_like(video)
+        drawn, mel = torch.zeros_like(batch.video), lipsync_mel(batch.audio)
         for i, frames in enumerate(batch.frames.tolist()):
-            shown = torch.arange(frames, device=video.device)
-            seconds = shown / batch.fps[i] - self.lead
-            heard = sound_at(mel[i : i + 1], seconds[None])
-            for piece in shown.split(PIECE):
-                target = network_pictures(video[i, piece])
-                if reference is None:
-                    known = video[i, (piece + frames // 2) % frames]
-                else:
-                    known = reference[i].expand(len(piece), -1, -1, -1)
-                faces = self.generator(upper_half(target), network_pictures(known), heard[piece])
-                drawn[i, piece] = video_pictures(faces.float())
-            drawn[i, frames:] = 0
+            shown = torch.arange(frames, device=mel.device)
+            pictures, references = batch.video[i, :frames], batch.video[i, (shown + frames // 2) % frames]
+            drawn[i, :frames] = self._faces(pictures, shown / batch.fps[i], mel[i : i + 1], references)
         return drawn
+
+    @torch.no_grad()
+    def draw_at(self, pictures: Tensor, seconds: Tensor, audio: Tensor, reference: Tensor) -> Tensor:
+        """See slts.systems.contract.GivesPictures."""
+        return self._faces(pictures, seconds, lipsync_mel(audio), reference.expand_as(pictures))
+
+    def _faces(self, pictures: Tensor, seconds: Tensor, mel: Tensor, references: Tensor) -> Tensor:
+        """(n, C, H, W) uint8, drawn piece by piece; pictures and references alike, ``mel`` (1, J, 80)."""
+        heard = sound_at(mel, (seconds - self.lead)[None])
+        pieces = [
+            self.generator(upper_half(network_pictures(target)), network_pictures(reference), sound)
+            for target, reference, sound in zip(
+                pictures.split(PIECE), references.split(PIECE), heard.split(PIECE), strict=True
+            )
+        ]
+        return video_pictures(torch.cat(pieces).float())
 
     def _sound(self, mel: Tensor, starts: Tensor, lead: Tensor) -> Tensor:
         """What the generator hears for each of the five frames from ``starts`` (B, W) on: (B W 5, 80, 16)."""
