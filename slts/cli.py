@@ -17,6 +17,7 @@ VERBS = {
     "train": "train a system on shards; resumes by itself when the run exists",
     "evaluate": "score a run's best checkpoint on a split",
     "generate": "silent video to speech, or a corpus with the speech beside each clip",
+    "dub": "a film of a face speaks another sound",
     "score": "plain and time-aligned metrics on two folders of audio",
     "tables": "the paper's tables, ours beside the published, and a page with sound",
     "offsets": "measure the audio-visual offset of every clip, or take it out",

@@ -20,8 +20,8 @@ MEL_RATE = SAMPLE_RATE // HOP
 FLOOR = 1e-5
 
 
-def slaney_filters(bands: int = BANDS, low: float = 0.0, high: float = SAMPLE_RATE / 2) -> Tensor:
-    """Area-normalised triangular filters on Slaney's mel scale: (bands, WINDOW // 2 + 1), float32."""
+def slaney_filters(bands: int = BANDS, low: float = 0.0, high: float = SAMPLE_RATE / 2, window: int = WINDOW) -> Tensor:
+    """Area-normalised triangular filters on Slaney's mel scale: (bands, window // 2 + 1), float32."""
     knee, slope, log_step = 1000.0, 200.0 / 3, np.log(6.4) / 27
 
     def to_mel(hz: float) -> float:
@@ -29,7 +29,7 @@ def slaney_filters(bands: int = BANDS, low: float = 0.0, high: float = SAMPLE_RA
 
     mels = np.linspace(to_mel(low), to_mel(high), bands + 2)
     edges = np.where(mels < knee / slope, mels * slope, knee * np.exp(log_step * (mels - knee / slope)))
-    hz = np.linspace(0, SAMPLE_RATE / 2, WINDOW // 2 + 1)
+    hz = np.linspace(0, SAMPLE_RATE / 2, window // 2 + 1)
     rising = (hz - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - hz) / (edges[2:] - edges[1:-1])[:, None]
     triangles = np.maximum(0, np.minimum(rising, falling))

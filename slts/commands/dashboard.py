@@ -42,8 +42,13 @@ def sections() -> dict[str, dict[str, list[str]]]:
     return found | TRAINING
 
 
-MEDIA = {"sounds": "val/sounds", "mels and offsets": "val/pictures", "DSM's offsets": "val/histogram/dsm_offset_ms"}
-"""Title of a panel -> key of sounds, pictures or a histogram."""
+MEDIA = {
+    "sounds": "val/sounds",
+    "mels, offsets and faces": "val/pictures",
+    "videos": "val/videos",
+    "DSM's offsets": "val/histogram/dsm_offset_ms",
+}
+"""Title of a panel -> key of sounds, pictures, videos or a histogram."""
 
 
 def main(config) -> None:

@@ -91,8 +91,30 @@ _OFFSETS = (
     _offset("offset_r2_syncnet", "R2 (SN)", "R2 of DSM's offsets against SyncNet's", *_EVERYWHERE),
     _offset("offset_at_edge", "P(k) at the edge", "share of clips whose P(k) peaks at +-K", "evidence", better="low",
             validation="dsm_at_edge", panel=("Synchronisation", "share at the edge of the search")),
-    _offset("lse_d", "LSE-D", "SyncNet's distance of picture and generated sound", "results", better="low"),
-    _offset("lse_c", "LSE-C", "SyncNet's confidence in the generated sound", "results"),
+    _offset("lse_d", "LSE-D", "SyncNet's distance of picture and sound, one of them generated", "results",
+            better="low"),
+    _offset("lse_c", "LSE-C", "SyncNet's confidence in picture and sound, one of them generated", "results"),
+)  # fmt: skip
+
+
+def _picture(name: str, title: str, means: str, *tables: str, **more) -> Column:
+    return Column(name, title, means, judge="pictures", tables=tables, **more)
+
+
+_PICTURES = (
+    _picture("mouth_l1", "mouth L1", "mean absolute difference of drawn and recorded lower halves, of 1", *_EVERYWHERE,
+             better="low", digits=4, validation="mouth_l1", panel=("Pictures", "L1 of the mouth")),
+    _picture("mouth_psnr", "mouth PSNR", "peak signal-to-noise ratio of the lower half", *_EVERYWHERE, unit="dB",
+             digits=2, validation="mouth_psnr", panel=("Pictures", "PSNR of the mouth (dB)")),
+    _picture("mouth_ssim", "mouth SSIM", "structural similarity of the lower half's luma", *_EVERYWHERE,
+             validation="mouth_ssim", panel=("Pictures", "SSIM of the mouth")),
+    _picture("drawn_offset_ms", "offset of the output ms", "mean offset of the drawn pictures by SyncNet", "results",
+             **_MS, better="none"),
+    _picture("lse_d_recorded", "LSE-D (recorded)", "LSE-D of the recorded pictures", better="low"),
+    _picture("lse_c_recorded", "LSE-C (recorded)", "LSE-C of the recorded pictures"),
+    _picture("lse_d_mismatched", "LSE-D (mismatched)", "LSE-D of recorded pictures with another clip's sound",
+             better="low"),
+    _picture("lse_c_mismatched", "LSE-C (mismatched)", "LSE-C of recorded pictures with another clip's sound"),
 )  # fmt: skip
 _FRONTEND = Column("frontend_at_edge", "o_f at the edge", "share of clips whose o_f is at +-300 ms", better="low")
 _WORDS = (
@@ -131,7 +153,7 @@ def _listed() -> tuple[Column, ...]:
         for column in (*compared, *map(_aligned, compared))
     ]
     others = (column for column in plugged if not column.compare)
-    return (*pairs, _FRONTEND, *_OFFSETS, *_WORDS, *_COUNTS, *others)
+    return (*pairs, _FRONTEND, *_OFFSETS, *_PICTURES, *_WORDS, *_COUNTS, *others)
 
 
 COLUMNS = {column.name: column for column in _listed()}

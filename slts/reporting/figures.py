@@ -114,9 +114,13 @@ def reconstructions(results: pd.DataFrame, clips_a_run: int = 1) -> list[Picture
 
 
 def sample_pictures(row: pd.Series) -> list[Path]:
-    """The pictures of single clips in a run's samples of the row's split."""
+    """The pictures of single clips in a run's samples of the row's split: those beside which a sound or video lies."""
     folder = row["path"] / "samples" / str(row["split"])
-    return [file for file in sorted(folder.glob("*.png")) if (folder / f"{file.stem}.wav").is_file()]
+    return [
+        file
+        for file in sorted(folder.glob("*.png"))
+        if file.with_suffix(".wav").is_file() or file.with_suffix(".mp4").is_file()
+    ]
 
 
 def scaled_picture(file: Path, caption: str) -> Picture | None:

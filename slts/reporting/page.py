@@ -1,4 +1,4 @@
-"""The HTML report: tables, figures and sound in one file that needs nothing beside it."""
+"""The HTML report: tables, figures, sound and videos in one file that needs nothing beside it."""
 
 import base64
 import html
@@ -24,12 +24,12 @@ tbody tr:has(th) { background: #fff; border-top: 1px solid #999 } tbody th { pad
 p { margin: .15rem 0 } small { color: #555 }
 figure { margin: 1.2rem 0 } img { max-width: 100%; height: auto }
 label { display: flex; align-items: center; gap: .6rem; margin: .2rem 0 } label span { width: 5.5rem }
-audio { height: 2.2rem; width: 20rem; max-width: 75% }
+video { max-width: 100% } audio { height: 2.2rem; width: 20rem; max-width: 75% }
 """
 
 
 def report(tables: list[ResultTable], pictures: list[Picture], results: pd.DataFrame, sounds: int, runs: str) -> str:
-    """An HTML page of the tables, the pictures and at most ``sounds`` clips with picture and sound, of ``runs``."""
+    """An HTML page of the tables, the pictures and at most ``sounds`` clips of ``runs``, to be seen and heard."""
     parts = [f"<section>{table.to_html()}</section>" for table in tables]
     parts += ["<h2>Figures</h2>", *map(_figure, pictures)] if pictures else []
     clips = list(_clips(results, sounds))
@@ -58,6 +58,10 @@ def _clips(results: pd.DataFrame, most: int):
             for name, sound in sounds.items()
             if sound.is_file()
         )
+        video = file.with_suffix(".mp4")
+        if video.is_file():
+            source = _embedded(video.read_bytes(), "video/mp4")
+            players += f'<video controls preload="metadata" src="{source}"></video>'
         picture = scaled_picture(file, title)
         yield (_figure(picture) if picture else f"<p>{html.escape(title)}</p>") + players
 

@@ -16,6 +16,8 @@ from slts.data.batch import Batch
 SPEECH, PICTURES, OFFSETS, SINGLE_FRAMES = "speech", "pictures", "offsets", "single_frames"
 MODALITIES = "choice_of_modalities"
 """The words of ``gives``."""
+REACH = 1.5
+"""Seconds before and after a picture."""
 
 
 @dataclass
@@ -75,6 +77,20 @@ class GivesPictures(System, Protocol):
 
     def draw(self, batch: Batch) -> Tensor:
         """(B, T_v, C, H, W) uint8, the pictures of the batch with the lips of its recorded sound."""
+        ...
+
+    def draw_at(self, pictures: Tensor, seconds: Tensor, audio: Tensor, reference: Tensor) -> Tensor:
+        """Single pictures of one person, in any order, with the lips of a sound.
+
+        Args:
+            pictures: (n, C, H, W) uint8.
+            seconds: (n,) when each is shown, counted from the sound's first sample.
+            audio: (1, N) at 16 kHz; what is heard within REACH of a picture may shape its lips, nothing beyond.
+            reference: (1, C, H, W) uint8, the person at another time.
+
+        Returns:
+            (n, C, H, W) uint8.
+        """
         ...
 
 

@@ -1,4 +1,4 @@
-"""Where numbers, sounds and pictures of a run go: metrics.jsonl always, W&B or TensorBoard beside it."""
+"""Where numbers, sounds, pictures and videos of a run go: metrics.jsonl always, W&B or TensorBoard beside it."""
 
 import json
 import shutil
@@ -23,6 +23,8 @@ class Media:
 
     sounds: dict[str, Path] = field(default_factory=dict)
     pictures: dict[str, Path] = field(default_factory=dict)
+    videos: dict[str, Path] = field(default_factory=dict)
+    """mp4; TensorBoard, whose videos are animations without sound, leaves them out."""
     histograms: dict[str, list[float]] = field(default_factory=dict)
 
 
@@ -73,8 +75,7 @@ class Tracking:
         folder = self._folder(step)
         histograms = folder / "histograms.json"
         return Media(
-            {file.stem: file for file in sorted(folder.glob("*.wav"))},
-            {file.stem: file for file in sorted(folder.glob("*.png"))},
+            *({file.stem: file for file in sorted(folder.glob(f"*.{kind}"))} for kind in ("wav", "png", "mp4")),
             json.loads(histograms.read_text()) if histograms.exists() else {},
         )
 
@@ -104,6 +105,8 @@ class WandB:
             shown["val/sounds"] = [wandb.Audio(str(file), caption=name) for name, file in media.sounds.items()]
         if media.pictures:
             shown["val/pictures"] = [wandb.Image(str(file), caption=name) for name, file in media.pictures.items()]
+        if media.videos:
+            shown["val/videos"] = [wandb.Video(str(file), caption=name) for name, file in media.videos.items()]
         if shown:
             self.run.log({**shown, "step": step})
 

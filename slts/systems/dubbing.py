@@ -1,0 +1,233 @@
+"""Lips of a film drawn to a sound and pasted back into it, piece by piece."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import soundfile
+import torch
+from torch import Tensor
+
+from slts import __version__
+from slts.audio import SAMPLE_RATE
+from slts.data.augmentation import fit_picture
+from slts.data.clip import Reject
+from slts.data.faces import LINES, FaceCrop, cut, square
+from slts.data.faces.tracks import moving_boxes, one_person
+from slts.data.media import read_audio
+from slts.data.media.film import Film, FilmWriter, FrameReader, Survey
+from slts.data.media.reading import nearest
+from slts.data.media.streams import AS_PLAYERS, Streams
+from slts.errors import UserError
+from slts.files import whole_file, write_whole
+from slts.systems.contract import REACH
+from slts.systems.trained import TrainedRun
+
+EVERY = 0.2
+"""Seconds between the pictures in which the face is looked for."""
+HELD = 0.35
+"""Seconds from the nearest picture with a face within which a frame has one."""
+AT_ONCE, BYTES = 64, 2**28
+"""Pictures, and bytes of them, that are held and drawn at once."""
+LOOKS = 16
+"""Pictures in which faces are looked for at once."""
+SHORTEST = 0.2
+"""Seconds of sound that a picture's lips need."""
+FEATHER = 0.1
+"""Width of the soft edge as a share of the face's side."""
+SYNTHETIC = "The lips are synthetic: drawn to another sound by slts dub"
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Where one person's face is in each frame of a film."""
+
+    squares: np.ndarray
+    """(T, 3) left, top and side in pixels."""
+    seen: np.ndarray
+    """(T,) bool."""
+
+
+def dub(
+    run: TrainedRun, video: Path, audio: Path, out: Path, detector: str | None, person: str,
+    streams: Streams = AS_PLAYERS, progress: Callable = lambda pieces, _: pieces,
+) -> dict:  # fmt: skip
+    """Writes ``out`` and, beside it, ``out`` with the suffix .json: whole, both or neither.
+
+    The film runs as long as the sound: it is cut, or goes back and forth. Frames without a face stay as they are.
+
+    Args:
+        run: gives pictures.
+        video: a film or a still picture.
+        audio: any file with sound.
+        out: .mp4, .mov or .mkv.
+        detector: of faces; None is that of the run's corpus.
+        person: a name of slts.data.faces.PERSONS.
+        streams: which are taken.
+        progress: (pieces, how many) -> the same pieces.
+
+    Returns:
+        What the sidecar says.
+
+    Raises:
+        UserError: one line for anything that cannot be used.
+    """
+    if run.config.model.channels != 3:
+        raise UserError(f"{run.directory.path} draws grey pictures; dub with a run of model.channels=3")
+    try:
+        sound = _sound(audio, streams)
+    except Reject as reject:
+        raise UserError(f"audio={audio}: {reject}") from None
+    prepared = run.corpus["config"]
+    how = FaceCrop.of({**prepared, "faces": detector or prepared["faces"], "person": person})
+    try:
+        film, faces = find_face(video, how, streams)
+        facts = {
+            "synthetic": "lips", "note": SYNTHETIC, "run": run.config.name, "task": run.config.task.name,
+            "step": run.step, "video": video.name, "audio": audio.name, "fps": film.rate, "version": __version__,
+        }  # fmt: skip
+        order = back_and_forth(film, int(np.ceil(len(sound) / SAMPLE_RATE * film.rate - 1e-6)))
+        facts |= {"frames": len(order), "without_face": int((~faces.seen[order]).sum())}
+        comment = f"{SYNTHETIC} {__version__}, run {run.config.name}, step {run.step}"
+        with whole_file(out) as file:
+            shape = film.rate, film.height, film.width
+            writing = FilmWriter(file, out.suffix.lower(), *shape, audio, streams, {"comment": comment})
+            with writing as writer, FrameReader(film) as reader:
+                facts["sound"] = "copied" if writer.copied else "encoded as AAC"
+                size = max(1, min(AT_ONCE, BYTES // (3 * film.height * film.width)))
+                artist = _Artist(run, how, sound, film, faces, reader)
+                firsts = range(0, len(order), size)
+                for first in progress(firsts, len(firsts)):
+                    for frame in artist.piece(first, order[first : first + size]):
+                        writer.write(frame)
+            write_whole(out.with_suffix(".json"), json.dumps(facts, indent=1).encode())
+    except Reject as reject:
+        raise UserError(f"video={video}: {reject}") from None
+    return facts
+
+
+def find_face(video: Path, how: FaceCrop, streams: Streams = AS_PLAYERS) -> tuple[Film, Faces]:
+    """The film and the face of its person, smoothed over time. Raises Reject as Survey does, or no_face."""
+    survey, detect = Survey(video, EVERY, streams), how.detector()
+    places, found, waiting, scale = [], [], [], 1.0
+
+    def look() -> None:
+        if waiting:
+            pictures = np.stack(waiting)
+            smallest = max(20, int(how.smallest_face * min(pictures.shape[1:3])))
+            found.extend(boxes / scale for boxes in detect(pictures, smallest))
+            waiting.clear()
+
+    for number, picture in survey:
+        places.append(number)
+        scale = min(1.0, LINES / min(picture.shape[:2]))
+        small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else picture
+        waiting.append(small)
+        if len(waiting) == LOOKS:
+            look()
+    look()
+    film = survey.film
+    boxes = one_person(found, how.person, film.height, film.width)
+    places = np.array(places)
+    with_face = places[~np.isnan(boxes[:, 0])]
+    if not len(with_face):
+        raise Reject(
+            "no_face", f"no face in any of the {len(places)} pictures looked at; faces= takes another detector"
+        )
+    moving = moving_boxes(boxes, places, len(film.times), film.rate)
+    squares = np.array([square(box, how, film.height, film.width) for box in moving])
+    after = np.searchsorted(with_face, np.arange(len(film.times))).clip(0, len(with_face) - 1)
+    times = film.times[with_face]
+    apart = np.minimum(np.abs(times[after] - film.times), np.abs(times[(after - 1).clip(0)] - film.times))
+    return film, Faces(squares, apart <= HELD)
+
+
+def back_and_forth(film: Film, count: int) -> np.ndarray:
+    """Which frame of the film each of ``count`` pictures at its constant rate is: to its end, then back, and so on."""
+    period = max(1, 2 * film.grid - 2)
+    place = np.arange(count) % period
+    place = np.minimum(place, period - place)
+    return nearest(film.times, film.times[0] + place / film.rate)
+
+
+def soft_edge(side: int) -> np.ndarray:
+    """How much of a drawn face of ``side`` pixels is taken: (side, side, 1) in 0..1, the lower half without its rim."""
+    place = (np.arange(side) + 0.5) / side
+
+    def rise(x: np.ndarray) -> np.ndarray:
+        x = x.clip(0, 1)
+        return x * x * (3 - 2 * x)
+
+    inwards = rise(np.minimum(place, 1 - place) / FEATHER)
+    down = np.minimum(rise((place - 0.5 + FEATHER / 2) / FEATHER), rise((1 - place) / FEATHER))
+    return (down[:, None] * inwards[None])[..., None].astype(np.float32)
+
+
+class _Artist:
+    """Draws pieces of a film."""
+
+    def __init__(
+        self, run: TrainedRun, how: FaceCrop, sound: np.ndarray, film: Film, faces: Faces, reader: FrameReader
+    ):
+        self.run, self.how, self.sound, self.film, self.faces, self.reader = run, how, sound, film, faces, reader
+        # One picture for all: the lips of the reference then cannot move with those of the film.
+        seen = np.flatnonzero(faces.seen)
+        middle = int(seen[len(seen) // 2])
+        self.reference = self._fitted(reader.read(middle, middle), [middle])
+
+    def piece(self, first: int, order: np.ndarray) -> list[np.ndarray]:
+        """The pictures ``first``, ``first`` + 1, ... of the output, which are the frames ``order`` of the film."""
+        low = int(order.min())
+        held = self.reader.read(low, int(order.max()))
+        shown = [held[number - low] for number in order]
+        drawn = [place for place, number in enumerate(order) if self.faces.seen[number]]
+        if not drawn:
+            return shown
+        seconds = (first + np.array(drawn)) / self.film.rate
+        # A tenth of a second is a whole number of frames of any spectrum in use.
+        start = max(0.0, np.floor(10 * (seconds[0] - REACH)) / 10)
+        heard = self.sound[round(start * SAMPLE_RATE) : round((seconds[-1] + REACH) * SAMPLE_RATE)]
+        given = self._fitted([shown[place] for place in drawn], order[drawn])
+        faces = self.run.task.draw_at(
+            given, self._tensor(np.float32(seconds - start)), self._tensor(heard)[None], self.reference
+        )
+        for place, face in zip(drawn, faces.permute(0, 2, 3, 1).cpu().numpy(), strict=True):
+            shown[place] = self._pasted(shown[place], face, self.faces.squares[order[place]])
+        return shown
+
+    def _tensor(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).to(self.run.device)
+
+    def _fitted(self, frames: list[np.ndarray], numbers) -> Tensor:
+        """Faces as the run's corpus and training cut them: (n, C, S, S) uint8."""
+        config = self.run.config
+        crops = cut(frames, {"squares": self.faces.squares[numbers].tolist()}, self.how.size)
+        return self._tensor(fit_picture(crops, config.model.image_size, config.model.channels, config.augment.crop))
+
+    def _pasted(self, frame: np.ndarray, face: np.ndarray, place: np.ndarray) -> np.ndarray:
+        x, y, side = (int(value) for value in place)
+        inner = round(side * self.run.config.augment.crop)
+        x, y = x + (side - inner) // 2, y + (side - inner) // 2
+        new = cv2.resize(face, (inner, inner), interpolation=cv2.INTER_CUBIC).astype(np.float32)
+        pasted = frame.copy()
+        region = pasted[y : y + inner, x : x + inner]
+        share = soft_edge(inner)
+        region[:] = (share * new + (1 - share) * region + 0.5).clip(0, 255).astype(np.uint8)
+        return pasted
+
+
+def _sound(audio: Path, streams: Streams) -> np.ndarray:
+    """(N,) at 16 kHz. Raises Reject for what cannot be read, is too short, or holds values that are no numbers."""
+    try:
+        with soundfile.SoundFile(audio) as file:
+            if any(not np.isfinite(block).all() for block in file.blocks(2**18)):
+                raise Reject("unreadable", "the sound holds values that are not finite numbers")
+    except (OSError, soundfile.SoundFileError):
+        pass  # no format of libsndfile: FFmpeg reads it, or tells why not
+    sound, _ = read_audio(audio, streams=streams)
+    if len(sound) < SHORTEST * SAMPLE_RATE:
+        raise Reject("too_short", f"{len(sound) / SAMPLE_RATE:.2f} s of sound; lips need {SHORTEST} s at least")
+    return sound

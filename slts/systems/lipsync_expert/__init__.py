@@ -1,0 +1,1 @@
+"""Wav2Lip's expert: whether lips and sound of a fifth of a second belong together."""

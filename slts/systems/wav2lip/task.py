@@ -1,0 +1,179 @@
+"""Wav2Lip: a generator of faces, held to the sound by an expert that never learns from it (arXiv 2008.10010)."""
+
+import torch
+from torch import Tensor, nn
+
+from slts.audio.lipsync_mel import lipsync_mel
+from slts.data.batch import Batch
+from slts.errors import UserError
+from slts.layers.discriminators import frozen
+from slts.systems.contract import PICTURES
+from slts.systems.lipsync_expert.frozen_expert import FrozenExpert
+from slts.systems.lipsync_expert.network import RATE, cosine_loss
+from slts.systems.lipsync_expert.windows import (
+    draw_others,
+    draw_starts,
+    network_pictures,
+    pictures_at,
+    refuse_rate,
+    room,
+    sound_at,
+    sound_lead,
+    sound_of,
+)
+from slts.systems.wav2lip.generator import Generator
+from slts.systems.wav2lip.quality import QualityDiscriminator
+
+FRAMES = 5
+"""Pictures of a window in training: what the expert sees."""
+PIECE = 64
+"""Pictures drawn at once in evaluation."""
+MEMORY = 0.99
+"""Share of the running mean of the sync loss that a step keeps."""
+
+
+def check(config) -> None:
+    """Refuses the models of other tasks, and chunks without room for a window and a reference. Raises UserError."""
+    if not config.model.name.startswith("wav2lip"):
+        raise UserError(
+            f"task=wav2lip needs model=wav2lip or model=wav2lip_small, not model={config.model.name}; experiment="
+            "wav2lip and experiment=wav2lip_cpu are whole recipes"
+        )
+    needed = (2 * FRAMES + 1) / RATE
+    if config.chunk_seconds < needed:
+        raise UserError(
+            f"chunk_seconds={config.chunk_seconds} has no room for a window and a reference; use at least {needed:.2f}"
+        )
+
+
+def gives(config) -> tuple[str, ...]:
+    return Wav2LipTask.gives
+
+
+def build(config, corpus: dict) -> "Wav2LipTask":
+    """The expert is not loaded until the first training step: a trained run draws without it."""
+    refuse_rate("wav2lip", *corpus["fps"])
+    model = config.model
+    networks = {"image_size": model.image_size, "channels": model.channels, "width": model.width}
+    critic = QualityDiscriminator(**networks) if config.task.quality else None
+    return Wav2LipTask(config.task, Generator(**networks), critic)
+
+
+class Wav2LipTask(nn.Module):
+    """Generator, expert and quality discriminator; ``task`` is the config group of that name.
+
+    The expert is no part of the state: it is not optimised, not saved, and always in evaluation mode. (The published
+    training leaves it in training mode, so that its statistics follow what is generated.)
+
+    Whether the sync loss counts is state, in buffers that are saved: ``taken`` training steps, ``sync_mean``, the
+    running mean of the sync loss of windows that were generated, and ``sync_on``, 1 for ever after ``sync_mean`` was
+    below ``task.sync_below`` and ``taken`` at least ``task.sync_from``. (Published: after a validation loss below 0.75,
+    and off again after every resumption until the next.)
+    """
+
+    takes, gives, fps = (), (PICTURES,), None
+
+    def __init__(self, task, generator: Generator, critic: QualityDiscriminator | None = None):
+        super().__init__()
+        self.generator, self.critic = generator, critic
+        self.sync, self.windows, self.lead = task["sync"], task["windows"], task["mel_lead_ms"] / 1000
+        self.sync_below, self.sync_from = task["sync_below"], task["sync_from"]
+        self.sync_weight, self.quality_weight = task["loss"]["sync"], task["loss"]["quality"] if critic else 0.0
+        self.expert = FrozenExpert(task["expert"], generator.image_size, generator.channels)
+        self.register_buffer("taken", torch.zeros((), dtype=torch.long))
+        self.register_buffer("sync_mean", torch.ones(()))
+        self.register_buffer("sync_on", torch.zeros(()))
+
+    def forward(self, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Random windows of five frames, each with five of another place of its clip for reference."""
+        lead = sound_lead(batch, self.sync)
+        lowest, count = room(batch, FRAMES, lead)
+        starts = draw_starts(lowest, count, self.windows)
+        others = draw_others(starts, torch.zeros_like(lowest), batch.frames - FRAMES + 1, apart=FRAMES)
+        counts = (count > 0).repeat_interleave(self.windows).float()
+        truth = network_pictures(pictures_at(batch.video, starts, FRAMES))
+        reference = network_pictures(pictures_at(batch.video, others, FRAMES))
+        mel = lipsync_mel(batch.audio)
+        heard = self._sound(mel, starts, lead)
+        drawn = self.generator(upper_half(truth).flatten(0, 1), reference.flatten(0, 1), heard).float()
+
+        weight = 1 / counts.sum().clamp_min(1)
+        apart = (drawn - truth.flatten(0, 1)).abs().mean((1, 2, 3)).unflatten(0, (-1, FRAMES)).mean(1)
+        l1 = (apart * counts).sum() * weight
+        sync_weight, losses, report = 0.0, {}, {"l1": l1.detach()}
+        if self.expert.given:
+            sync_weight = self.sync_on * self.sync_weight
+            heard = sound_of(mel, starts, FRAMES, lead)
+            cosine = self.expert(drawn.unflatten(0, (-1, FRAMES)), heard)
+            sync = (cosine_loss(cosine, 1.0) * counts).sum() * weight
+            losses["sync"] = sync_weight * sync
+            report["sync_loss"] = sync.detach()
+            if self.training:
+                self._remember(sync.detach())
+            report["sync_on"] = self.sync_on.clone()
+        if self.critic is not None:
+            of_each = counts.repeat_interleave(FRAMES)
+            faces = truth.flatten(0, 1)
+            fooled = cosine_loss(frozen(self.critic, drawn), 1.0)
+            real, fake = self.critic(faces), self.critic(drawn.detach())
+            losses["quality"] = self.quality_weight * (fooled * of_each).sum() * weight / FRAMES
+            judged = cosine_loss(real, 1.0) + cosine_loss(fake, 0.0)
+            losses["critic"] = (judged * of_each).sum() * weight / FRAMES
+            report["critic_margin"] = (real - fake).mean().detach()
+        return {"l1": (1 - sync_weight - self.quality_weight) * l1, **losses}, report
+
+    @torch.no_grad()
+    def draw(self, batch: Batch) -> Tensor:
+        """(B, T_v, C, H, W) uint8: each picture with its lower half drawn to the sound; at any frame rate.
+
+        The reference of each is the picture half a clip away: what a picture itself shows of its lips would be copied.
+        The pictures of one clip do not depend on those of others.
+        """
+        drawn, mel = torch.zeros_like(batch.video), lipsync_mel(batch.audio)
+        for i, frames in enumerate(batch.frames.tolist()):
+            shown = torch.arange(frames, device=mel.device)
+            pictures, references = batch.video[i, :frames], batch.video[i, (shown + frames // 2) % frames]
+            drawn[i, :frames] = self._faces(pictures, shown / batch.fps[i], mel[i : i + 1], references)
+        return drawn
+
+    @torch.no_grad()
+    def draw_at(self, pictures: Tensor, seconds: Tensor, audio: Tensor, reference: Tensor) -> Tensor:
+        """See slts.systems.contract.GivesPictures."""
+        return self._faces(pictures, seconds, lipsync_mel(audio), reference.expand_as(pictures))
+
+    def _faces(self, pictures: Tensor, seconds: Tensor, mel: Tensor, references: Tensor) -> Tensor:
+        """(n, C, H, W) uint8, drawn piece by piece; pictures and references alike, ``mel`` (1, J, 80)."""
+        heard = sound_at(mel, (seconds - self.lead)[None])
+        pieces = [
+            self.generator(upper_half(network_pictures(target)), network_pictures(reference), sound)
+            for target, reference, sound in zip(
+                pictures.split(PIECE), references.split(PIECE), heard.split(PIECE), strict=True
+            )
+        ]
+        return video_pictures(torch.cat(pieces).float())
+
+    def _sound(self, mel: Tensor, starts: Tensor, lead: Tensor) -> Tensor:
+        """What the generator hears for each of the five frames from ``starts`` (B, W) on: (B W 5, 80, 16)."""
+        frames = starts[..., None] + torch.arange(FRAMES, device=starts.device)
+        return sound_at(mel, (frames.flatten(1) / RATE - self.lead) - lead[:, None])
+
+    def _remember(self, sync: Tensor) -> None:
+        self.taken += 1
+        # In the first steps the mean is over those there were.
+        kept = torch.clamp(1 - 1 / self.taken, max=MEMORY)
+        self.sync_mean.copy_(kept * self.sync_mean + (1 - kept) * sync)
+        ready = (self.sync_mean < self.sync_below) & (self.taken >= self.sync_from)
+        self.sync_on.copy_(torch.maximum(self.sync_on, ready.float()))
+
+
+def upper_half(pictures: Tensor) -> Tensor:
+    """Pictures (..., H, W) with the lower half of their rows black."""
+    masked = pictures.clone()
+    masked[..., pictures.shape[-2] // 2 :, :] = 0
+    return masked
+
+
+def video_pictures(faces: Tensor) -> Tensor:
+    """The inverse of ``network_pictures``: (n, C, H, W) in 0..1 to uint8, RGB or grey."""
+    rounded = (faces * 255).round().clamp(0, 255).to(torch.uint8)
+    return rounded.flip(-3) if faces.shape[-3] == 3 else rounded

@@ -1,0 +1,194 @@
+"""Wav2Lip's generator: what it sees and hears, its losses, the expert that stays as it is, and what it draws."""
+
+import math
+
+import pytest
+import torch
+
+from slts.config import compose
+from slts.data.batch import Batch
+from slts.errors import UserError
+from slts.systems import build_task, check_task
+from slts.systems.lipsync_expert.network import PUBLISHED, LipSyncExpert
+from slts.systems.wav2lip import task as module
+from slts.systems.wav2lip.task import upper_half, video_pictures
+from slts.training.optimizer import build_optimizer
+
+CORPUS = {"fps": [25.0]}
+
+
+def make(*overrides: str, corpus: dict = CORPUS):
+    config, _ = compose("train", ["data=x", "name=x", "experiment=wav2lip_cpu", "model.width=0.125", *overrides])
+    check_task(config)
+    torch.manual_seed(0)
+    return build_task(config, corpus)
+
+
+def batch(clips: int = 2, frames: int = 30, fps: float = 25.0, channels: int = 3) -> Batch:
+    generator = torch.Generator().manual_seed(1)
+    return Batch(
+        video=torch.randint(0, 255, (clips, frames, channels, 48, 48), dtype=torch.uint8, generator=generator),
+        recorded=torch.randn(clips, round(frames / fps * 16000), generator=generator) * 0.1,
+        frames=torch.full((clips,), frames),
+        fps=torch.full((clips,), fps),
+        speaker=torch.zeros(clips, dtype=torch.long),
+        offset_ms=torch.full((clips,), math.nan),
+        key=[str(i) for i in range(clips)],
+    )
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    """A task with a small expert that is in place already."""
+
+    def watch(*overrides: str):
+        task = make("task.expert=somewhere", *overrides)
+        task.expert.network = LipSyncExpert(48, 3, 0.125).eval()
+        return task
+
+    return watch
+
+
+def test_every_parameter_is_trained_and_the_expert_is_not(watched):
+    task = watched("variant=with_quality", "task.sync_below=100")
+    before = {name: value.clone() for name, value in task.expert.network.state_dict().items()}
+    optimizer = build_optimizer(task, compose("train", ["data=x", "name=x", "experiment=wav2lip_cpu"])[0].optim)
+    for _ in range(2):
+        losses, _ = task(batch())
+        assert set(losses) == {"l1", "sync", "quality", "critic"}
+        sum(losses.values()).backward()
+        assert not [name for name, p in task.named_parameters() if p.grad is None]
+        optimizer.step()
+    for name, value in task.expert.network.state_dict().items():
+        assert torch.equal(value, before[name])
+    assert not any("expert" in name for name in task.state_dict())
+    assert not task.train().expert.network.training
+    judged = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    assert judged == {id(p) for p in task.parameters()}
+
+
+def test_the_expert_teaches_the_generator(watched):
+    """With the sync loss alone the expert's cosine rises."""
+    task = watched("task.loss.sync=1", "task.sync_below=100")
+    optimizer = torch.optim.Adam(task.generator.parameters(), 1e-3)
+    losses, clips = [], batch()
+    for _ in range(12):
+        torch.manual_seed(0)
+        found, report = task(clips)
+        optimizer.zero_grad()
+        sum(found.values()).backward()
+        optimizer.step()
+        losses.append(float(report["sync_loss"]))
+    assert losses[-1] < losses[0] - 0.01
+
+
+def test_the_sync_loss_counts_from_its_time_on_for_ever(watched):
+    task = watched("task.sync_below=0.5", "task.sync_from=3")
+    for sync, on, mean in [(0.4, 0, 0.4), (0.2, 0, 0.3), (0.3, 1, 0.3), (8.0, 1, 2.225)]:
+        task._remember(torch.tensor(sync))
+        assert float(task.sync_on) == on and float(task.sync_mean) == pytest.approx(mean)
+    other = make("task.expert=somewhere")
+    other.load_state_dict(task.state_dict())
+    assert float(other.sync_on) == 1 and int(other.taken) == 4
+    weights = dict(zip(*(task(batch())[0], (1, 2)), strict=False))
+    assert set(weights) == {"l1", "sync"}
+
+
+def test_evaluation_leaves_the_state_alone(watched):
+    task = watched().eval()
+    before = task.state_dict()
+    task(batch())
+    assert int(task.taken) == 0 and all(torch.equal(value, before[name]) for name, value in task.state_dict().items())
+
+
+def test_a_loss_before_its_time_has_no_weight(watched):
+    task = watched("task.sync_below=1e-9")
+    losses, report = task(batch())
+    assert float(losses["sync"].detach()) == 0 and float(report["sync_loss"]) > 0
+    torch.testing.assert_close(losses["l1"].detach(), report["l1"])
+
+
+class Listener(torch.nn.Module):
+    """Draws the number that it hears; keeps what it was shown."""
+
+    image_size, channels = 48, 3
+
+    def forward(self, masked, reference, mel):
+        self.masked, self.reference, self.heard = masked, reference, mel[:, 0, 0]
+        return torch.full_like(masked, 0.5)
+
+
+@pytest.mark.parametrize("lead", [80.0, 40.0, 0.0])
+def test_what_is_shown_and_heard(lead, monkeypatch):
+    task = make(f"task.mel_lead_ms={lead}")
+    task.generator = Listener()
+    clips = batch(clips=1, frames=60)
+    clips.video[:] = torch.arange(60, dtype=torch.uint8)[None, :, None, None, None]
+    monkeypatch.setattr(module, "lipsync_mel", lambda audio: torch.arange(193.0)[None, :, None].expand(1, 193, 80))
+    task(clips)
+    frames = (task.generator.masked[:, 0, 0, 0] * 255).round()
+    assert (task.generator.masked[..., 24:, :] == 0).all() and (task.generator.masked[..., :24, :] > -1).all()
+    assert frames.diff().tolist() == [1] * 4
+    reference = (task.generator.reference[:, 0, 40, 0] * 255).round()
+    assert reference.diff().tolist() == [1] * 4 and ((reference - frames).abs() >= 5).all()
+    expected = ((frames / 25 - lead / 1000) * 80).round()
+    torch.testing.assert_close(task.generator.heard.clamp_min(0), expected.clamp_min(0))
+
+
+def test_pictures_drawn_depend_on_their_own_sound_and_clip_alone():
+    task = make().eval()
+    clips = batch(clips=2, frames=30)
+    clips.frames[1] = 20
+    drawn = task.draw(clips)
+    assert drawn.shape == clips.video.shape and drawn.dtype == torch.uint8
+    assert (drawn[1, 20:] == 0).all()
+    torch.testing.assert_close(drawn[:1], task.draw(clips.clip(0)))
+    other = batch(clips=2, frames=30)
+    other.recorded = other.recorded.flip(0)
+    assert not torch.equal(task.draw(other)[0], drawn[0])
+    # The lower half of a picture is not looked at, but through pictures half a clip away.
+    covered = batch(clips=1, frames=30)
+    before = task.draw(covered)
+    covered.video[:, 3, :, 24:] = 0
+    changed = (task.draw(covered) != before)[0].flatten(1).any(1)
+    assert changed.nonzero().flatten().tolist() == [(3 - 15) % 30]
+
+
+@pytest.mark.parametrize("fps", [15.0, 29.97, 60.0])
+def test_any_frame_rate_is_drawn(fps, monkeypatch):
+    task = make().eval()
+    task.generator = Listener()
+    monkeypatch.setattr(module, "lipsync_mel", lambda audio: torch.arange(193.0)[None, :, None].expand(1, 193, 80))
+    assert task.draw(batch(clips=1, frames=20, fps=fps)).shape[1] == 20
+    expected = ((torch.arange(20) / fps - 0.08) * 80).round()
+    torch.testing.assert_close(task.generator.heard.clamp_min(0), expected.clamp_min(0))
+
+
+def test_pictures_to_networks_and_back():
+    video = torch.randint(0, 256, (2, 3, 4, 4), dtype=torch.uint8)
+    assert torch.equal(video_pictures(module.network_pictures(video)), video)
+    assert (upper_half(torch.ones(1, 4, 2))[0] == torch.tensor([[1.0, 1], [1, 1], [0, 0], [0, 0]])).all()
+
+
+def test_what_cannot_work_is_refused(tmp_path):
+    with pytest.raises(UserError, match="needs model=wav2lip"):
+        make("model=syncnet_small")
+    with pytest.raises(UserError, match="no room for a window"):
+        make("chunk_seconds=0.4")
+    with pytest.raises(UserError, match="works at 25 video frames"):
+        make(corpus={"fps": [30.0]})
+    with pytest.raises(UserError, match="cannot be read"):
+        make(f"task.expert={tmp_path / 'absent.pth'}")(batch())
+    torch.save(LipSyncExpert(**PUBLISHED).state_dict(), tmp_path / "expert.pth")
+    with pytest.raises(UserError, match="windows of 5 pictures of 96 pixels and 3 channels, and the generator needs"):
+        make(f"task.expert={tmp_path / 'expert.pth'}")(batch())
+
+
+def test_loading_the_expert_takes_no_chance_from_the_training(tmp_path):
+    torch.save(LipSyncExpert(**PUBLISHED).state_dict(), tmp_path / "expert.pth")
+    task = make("model=wav2lip", "model.width=0.1", f"task.expert={tmp_path / 'expert.pth'}")
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    task.expert(torch.rand(1, 5, 3, 96, 96, generator=torch.Generator()), torch.zeros(1, 80, 16))
+    assert torch.equal(torch.rand(3), expected)
