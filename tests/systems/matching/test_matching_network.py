@@ -51,19 +51,22 @@ def test_a_peak_at_the_end_of_the_range_stays_in_it():
 
 @pytest.mark.parametrize("rate", [24.0, 30.0])
 def test_pictures_of_any_rate_are_embedded_by_their_time(rate):
-    network = MatchingNetwork(view=16, width=2, hidden=8, embedding=4, dropout=0.0).eval()
     video = torch.zeros(1, 60, 1, 16, 16)
-    shown = 30
+    shown, changed = 30, torch.zeros(200)
     video[:, shown] = 3.0
-    with torch.no_grad():
-        lips = network.see(video, torch.tensor([60]), torch.tensor([rate]), 200)
-        still = network.see(torch.zeros_like(video), torch.tensor([60]), torch.tensor([rate]), 200)
-    changed = (lips - still).abs().sum(-1)[0]
+    for seed in range(20):  # a network without training may react earlier or later, many do not on average
+        torch.manual_seed(seed)
+        network = MatchingNetwork(view=16, width=2, hidden=8, embedding=4, dropout=0.0).eval()
+        with torch.no_grad():
+            lips, still = (network.see(v, torch.tensor([60]), torch.tensor([rate]), 200) for v in (video, 0 * video))
+        change = (lips - still).abs().sum(-1)[0]
+        changed += change / change.sum()
     middle = float((changed * torch.arange(200)).sum() / changed.sum())
-    assert middle == pytest.approx(100 * shown / rate, abs=3)
+    assert middle == pytest.approx(100 * shown / rate, abs=2)
 
 
 def test_skipped_pictures_change_nothing_in_the_middle():
+    torch.manual_seed(0)
     network = MatchingNetwork(view=16, width=2, hidden=8, embedding=4, dropout=0.0).eval()
     video = torch.randn(2, 50, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     frames, fps = torch.tensor([50, 50]), torch.tensor([25.0, 25.0])
