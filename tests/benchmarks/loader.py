@@ -31,7 +31,8 @@ import webdataset
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from slts.data.augmentation import Augmentation
-from slts.data.loader import ShardDataset, training_loader
+from slts.data.dataset import ShardDataset
+from slts.data.loader import training_loader
 from slts.data.shards import index_shard
 from slts.memory import keep_freed_memory
 
