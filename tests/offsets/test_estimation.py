@@ -1,11 +1,15 @@
+"""At which rate videos are read for an estimate."""
+
 from types import SimpleNamespace
 
 import pytest
 from flash_and_beep import beep, flash_frames, write_video
 
 from slts.data.clip import Reject
+from slts.data.faces.people import Thresholds
 from slts.data.media import read_clip
-from slts.offsets import estimation
+from slts.offsets import curve
+from slts.offsets.finding import find_offset
 
 
 @pytest.mark.parametrize(
@@ -20,7 +24,7 @@ def test_repeated_frames_are_left_out_where_the_corpus_has_one_rate(tmp_path, mo
         read.append(read_clip(*arguments, **options))
         raise Reject("enough")
 
-    monkeypatch.setattr(estimation, "read_clip", looked_at)
+    monkeypatch.setattr(curve, "read_clip", looked_at)
     run = SimpleNamespace(corpus={"config": {"fps": prepared}, "fps": rates})
-    assert estimation.estimate_offsets(run, tmp_path / "a.mkv", None, 1, None) == []
-    assert len(read[0].frames) == frames
+    found = find_offset(curve.VideoEstimator(run, Thresholds()), tmp_path / "a.mkv")
+    assert found.cannot_tell == "enough" and len(read[0].frames) == frames
