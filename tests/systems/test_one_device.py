@@ -39,6 +39,8 @@ def batch(config) -> Batch:
         ["model=s", "variant=with_discriminators"],
         ["experiment=vcagan"],
         ["experiment=av2a_cpu", "task.base=b"],
+        ["experiment=lipsync_expert"],
+        ["experiment=wav2lip", "variant=with_quality"],
     ],
     ids=lambda overrides: " ".join(overrides),
 )
