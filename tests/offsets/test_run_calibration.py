@@ -15,7 +15,7 @@ from slts.offsets.calibration import calibrate
 class Watcher:
     """Sees in a frame what is heard 80 ms before, as of a video that lags by 80 ms, and is wrong by a constant."""
 
-    dsm = "present"
+    gives = ("offsets", "single_frames")
 
     def __init__(self, constant_ms: float):
         self.constant_ms = constant_ms
@@ -31,7 +31,7 @@ class Watcher:
 def run_of(task, corpus):
     return SimpleNamespace(
         task=task,
-        config=SimpleNamespace(data=corpus),
+        config=SimpleNamespace(data=corpus, variant="x"),
         dataset=lambda data, split: ShardDataset(data, split, 16, 1),
         device=torch.device("cpu"),
         directory=SimpleNamespace(path="runs/x"),
@@ -46,5 +46,5 @@ def test_the_constant_is_found_on_real_shards(tiny_corpus, constant):
 def test_a_run_that_has_not_locked_and_one_without_dsm_are_refused(tiny_corpus):
     with pytest.raises(UserError, match="has not locked"):
         calibrate(run_of(Watcher(-330.0), tiny_corpus), 8)
-    with pytest.raises(UserError, match="needs a run of task=slts with DSM"):
-        calibrate(run_of(SimpleNamespace(dsm=None), tiny_corpus), 8)
+    with pytest.raises(UserError, match="calibrate=true needs single frames"):
+        calibrate(run_of(SimpleNamespace(gives=("offsets",)), tiny_corpus), 8)
