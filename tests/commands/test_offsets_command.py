@@ -117,7 +117,7 @@ def test_offsets_without_a_network(tiny_corpus, tmp_path):
     [
         (["offsets", "data={data}", "method=regression"], "learns from data= alone; leave run= out"),
         (["generate", "input={data}", "out=x"], "slts generate needs speech, and run="),
-        (["evaluate"], "gives offsets alone; use a run of task=slts or task=vcagan"),
+        (["evaluate"], "gives offsets alone; use a run of task="),
         (["offsets", "data={data}", "method=slts"], "method=slts"),
         (["offsets", "data={data}", "weights=x"], "needs one of"),
         (["offsets", "data={data}", "action=apply"], "out=... is required"),

@@ -155,7 +155,7 @@ def test_offsets_of_shards(trained, tiny_corpus, tmp_path):
     slts("offsets", f"run={trained}", f"data={tiny_corpus}", f"out={tmp_path}/offsets.csv")
     with (tmp_path / "offsets.csv").open() as stream:
         rows = list(csv.DictReader(stream))
-    assert list(rows[0]) == ["key", "offset_ms", "confidence", "at_edge"]
+    assert list(rows[0]) == ["key", "offset_ms", "confidence", "at_edge", "sure"]
     corpus = json.loads((tiny_corpus / "corpus.json").read_text())
     assert len(rows) == sum(split["clips"] for split in corpus["splits"].values())
     assert all(abs(float(r["offset_ms"])) <= 300 and 0 <= float(r["confidence"]) <= 1.0001 for r in rows)

@@ -45,7 +45,8 @@ def face_tracks(frames: np.ndarray, fps: float, how: FaceCrop, limits: Threshold
     picture changes. Squares follow a median over half a second, 13 frames at 25 a second.
     """
     height, width = frames.shape[1:3]
-    places = np.arange(0, len(frames), max(1, round(fps / limits.detect_rate)))
+    # The last frame too, so that a face that is there to the end is followed to the end.
+    places = np.union1d(np.arange(0, len(frames), max(1, round(fps / limits.detect_rate))), [len(frames) - 1])
     scene = np.searchsorted(scene_starts(frames, limits.scene_cut), places, side="right")
     followed: list[list[tuple[int, np.ndarray]]] = []
     for look, boxes in enumerate(_boxes(frames[places], how, limits)):
