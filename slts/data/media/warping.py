@@ -66,10 +66,8 @@ def warp_sound(video: Path, stretches: list[Stretch], out: BinaryIO, streams: St
         picture, sound = video_stream(pictures), audio_stream(sounds)
         copies = packets or (packet for packet in pictures.demux(picture) if packet.size)
         suffix = Path(out.name).suffix.lower()
-        # The first packet of Opus is earlier than its sound, and Matroska holds no time before 0: there all move alike.
-        early = "make_zero" if suffix == ".webm" else "disabled"
         try:
-            with av.open(out, "w", options={"avoid_negative_ts": early}) as target:
+            with av.open(out, "w", options={"avoid_negative_ts": "disabled"}) as target:
                 copied, spoken = target.add_stream_from_template(picture), _encoder(target, sound, suffix)
                 blocks = _resampled(_blocks(sounds, sound, spoken.rate), stretches, first, spoken.rate)
                 both = _retargeted(copies, copied), _encoded(blocks, spoken, first)
