@@ -27,8 +27,8 @@ from slts.data.media.streams import AS_PLAYERS, Streams, audio_stream, video_str
 
 CODECS = {".mkv": "flac", ".webm": "libopus"}
 """Of the new sound by container; AAC in the others."""
-BIT_RATE = 96_000
-"""Least bits a second and channel of a lossy codec."""
+BIT_RATE = 96_000, 192_000
+"""Least and most bits a second and channel of a lossy codec; between them it has those of the source."""
 OPUS_RATE = 48_000
 FADE = 0.005
 """Seconds in which the sound sets in after a cut."""
@@ -62,24 +62,20 @@ def repair_course(video: Path, stretches: list[Stretch], method: str, out: Path,
 def warp_sound(video: Path, stretches: list[Stretch], out: BinaryIO, streams: Streams = AS_PLAYERS) -> str:
     """Writes the repaired video; returns the SHA-256 of the picture's packets. Memory does not grow with the video."""
     digest, first, packets = _looked_through(video, streams)
-    suffix = Path(out.name).suffix
-    try:
-        with (
-            open_media(video, streams=streams) as pictures,
-            open_media(video, streams=streams) as sounds,
-            av.open(out, "w", options={"avoid_negative_ts": "disabled"}) as target,
-        ):
-            picture, sound = video_stream(pictures), audio_stream(sounds)
-            copied = target.add_stream_from_template(picture)
-            spoken = _encoder(target, sound, suffix)
-            copies = packets or (packet for packet in pictures.demux(picture) if packet.size)
-            blocks = _resampled(_blocks(sounds, sound, spoken.rate), stretches, first, spoken.rate)
-            streams_out = _retargeted(copies, copied), _encoded(blocks, spoken, first)
-            for packet in heapq.merge(*streams_out, key=lambda one: one.dts * one.time_base):
-                target.mux(packet)
-    except (av.FFmpegError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise Reject("unreadable", f"{suffix} cannot hold these streams ({reason}); try out=NAME.mkv") from None
+    with open_media(video, streams=streams) as pictures, open_media(video, streams=streams) as sounds:
+        picture, sound = video_stream(pictures), audio_stream(sounds)
+        copies = packets or (packet for packet in pictures.demux(picture) if packet.size)
+        suffix = Path(out.name).suffix.lower()
+        try:
+            with av.open(out, "w", options={"avoid_negative_ts": "disabled"}) as target:
+                copied, spoken = target.add_stream_from_template(picture), _encoder(target, sound, suffix)
+                blocks = _resampled(_blocks(sounds, sound, spoken.rate), stretches, first, spoken.rate)
+                both = _retargeted(copies, copied), _encoded(blocks, spoken, first)
+                for packet in heapq.merge(*both, key=lambda one: one.dts * one.time_base):
+                    target.mux(packet)
+        except (av.FFmpegError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise Reject("unreadable", f"{suffix} cannot hold these streams ({reason}); try out=NAME.mkv") from None
     return digest
 
 
@@ -112,7 +108,8 @@ def _encoder(target: av.container.OutputContainer, sound: av.AudioStream, suffix
     rate = OPUS_RATE if codec == "libopus" else sound.rate
     spoken = target.add_stream(codec, rate=rate, layout=sound.layout.name)
     if codec != "flac":
-        spoken.bit_rate = max(sound.bit_rate or 0, BIT_RATE * sound.channels)
+        least, most = (rate * sound.channels for rate in BIT_RATE)
+        spoken.bit_rate = min(max(sound.bit_rate or 0, least), most)
     return spoken
 
 
