@@ -243,7 +243,7 @@ def test_videos_that_cannot_be_measured_are_named(trained, tmp_path):
     (videos / "broken.mp4").write_bytes(b"not a video")
     out = tmp_path / "o.csv"
     arguments = ["offsets", f"run={trained}", f"data={videos}", f"out={out}"]
-    status, said = command(*arguments, "tracks.shortest=0.1")
+    status, said = command(*arguments, "tracks.shortest=0.1", "tracks.detect_rate=25")
     # One beep in three seconds is silence: nothing is told of it, and the others are named.
     told = {row["key"]: row["cannot_tell"].partition(":")[0] for row in table(out)}
     reasons = {"good": "silence", "short": "too_short", "silent": "no_audio", "broken": "unreadable"}
