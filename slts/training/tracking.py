@@ -23,9 +23,9 @@ class Media:
 
     sounds: dict[str, Path] = field(default_factory=dict)
     pictures: dict[str, Path] = field(default_factory=dict)
+    histograms: dict[str, list[float]] = field(default_factory=dict)
     videos: dict[str, Path] = field(default_factory=dict)
     """mp4; TensorBoard, whose videos are animations without sound, leaves them out."""
-    histograms: dict[str, list[float]] = field(default_factory=dict)
 
 
 class Tracking:
@@ -74,9 +74,12 @@ class Tracking:
     def _shown_at(self, step: int) -> Media:
         folder = self._folder(step)
         histograms = folder / "histograms.json"
+        files = {kind: {file.stem: file for file in sorted(folder.glob(f"*.{kind}"))} for kind in ("wav", "png", "mp4")}
         return Media(
-            *({file.stem: file for file in sorted(folder.glob(f"*.{kind}"))} for kind in ("wav", "png", "mp4")),
-            json.loads(histograms.read_text()) if histograms.exists() else {},
+            sounds=files["wav"],
+            pictures=files["png"],
+            videos=files["mp4"],
+            histograms=json.loads(histograms.read_text()) if histograms.exists() else {},
         )
 
 

@@ -63,6 +63,7 @@ def test_a_command_in_the_config_of_a_run_is_not_run(trained, tiny_corpus, tmp_p
     config.data, config.tracking.name = f"pipe:touch {canary} {{name}}", "none"
     OmegaConf.save(config, run / "config.yaml")
     out = tmp_path / "offsets.csv"
+    (tmp_path / "a.mp4").touch()
     refused = slts("offsets", f"run={run}", f"data={tmp_path}", "calibrate=true", f"out={out}", check=False)
     assert refused.returncode == 2 and "taken from no file; give data=" in refused.stderr
     refused = slts("evaluate", f"run={run}", "calibrate=true", check=False)

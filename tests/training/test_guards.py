@@ -33,6 +33,9 @@ class Clips:
     key: list[str]
     valid: Tensor | None = None
 
+    def clip(self, index: int) -> "Clips":
+        return Clips(self.x[index : index + 1], self.key[index : index + 1])
+
 
 class Toy(nn.Module):
     """The mean square of a normalised linear map, and the square root of what follows it: no gradient at 0."""
@@ -40,6 +43,7 @@ class Toy(nn.Module):
     def __init__(self):
         super().__init__()
         self.map, self.norm, self.unused = nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Linear(2, 2)
+        self.critic = None
 
     def forward(self, clips: Clips):
         root = clips.x[..., 0].mul(self.map.weight[0, 0]).sqrt().sum()
@@ -140,7 +144,7 @@ def test_the_watchdog_shows_where_a_process_hangs_and_ends_it(tmp_path):
 
 def train_for_ever(path: Path) -> None:
     run = RunDirectory(path)
-    run.open_for_training(compose("train", ["data=x", "name=y"])[0], {"hash": "h"})
+    run.open_for_training(compose("train", ["data=x", "name=y"])[0], {"name": "toy", "hash": "h"})
     in_another_process(time.sleep, 600)  # a loader process, which inherits whatever is open
     (run.samples / "open").touch()
     time.sleep(600)
@@ -154,10 +158,10 @@ def test_a_run_has_one_trainer_at_a_time(tmp_path):
         time.sleep(0.01)
     loaders = psutil.Process(other.pid).children()
     with pytest.raises(UserError, match=f"is being trained by process {other.pid} on .*name="):
-        run.open_for_training(config, {"hash": "h"})
-    run.check(config, {"hash": "h"})  # reading is allowed
+        run.open_for_training(config, {"name": "toy", "hash": "h"})
+    run.check(config, {"name": "toy", "hash": "h"})  # reading is allowed
     other.kill()
     other.join()
-    run.open_for_training(config, {"hash": "h"})
+    run.open_for_training(config, {"name": "toy", "hash": "h"})
     for loader in loaders:
         loader.kill()
