@@ -53,7 +53,7 @@ class LipSyncExpertTask(nn.Module):
     """The expert with its objective, the cross-entropy of the cosine, and its offsets; ``task`` is the config group."""
 
     takes, gives, fps, critic = (), (OFFSETS,), float(RATE), None
-    offset_step_ms = 1000 / MEL_RATE
+    offset_step_ms, sure_above = 1000 / MEL_RATE, None
 
     def __init__(self, task, network: LipSyncExpert):
         super().__init__()

@@ -1,5 +1,6 @@
 """The expert: which windows it compares, what it learns of, and its offsets."""
 
+import csv
 import json
 import math
 
@@ -183,3 +184,10 @@ def test_it_trains_and_is_judged_by_offsets(learned):
     names = {line["name"] for line in lines}
     assert {"train/accuracy", "val/within_a_frame"} <= names or {"accuracy", "val/within_a_frame"} <= names, names
     assert all(np.isfinite(line["value"]) for line in lines if isinstance(line.get("value"), float))
+
+
+def test_its_run_measures_clips_and_is_sure_of_none(learned, tmp_path):
+    slts("offsets", f"run={learned}", f"data={learned.parent / 'data'}", f"out={tmp_path / 'offsets.csv'}")
+    with (tmp_path / "offsets.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["sure"] for row in rows] == ["False"] * 24
