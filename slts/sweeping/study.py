@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
-import yaml
 from omegaconf import DictConfig
 from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.pruners import BasePruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
@@ -15,6 +14,7 @@ from slts.config import compose
 from slts.data.shard_source import corpus_of
 from slts.errors import UserError
 from slts.metrics.columns import validated
+from slts.plain_yaml import read_yaml
 from slts.schema import PACKAGE
 from slts.sweeping.grid import GridSampler
 from slts.sweeping.space import Value, ends, grid, override, read_space
@@ -29,6 +29,8 @@ OWN = ("data", "name", "runs", "dry_run")
 """Keys of slts train that a study file may not set: the worker does, data= because it may be a command."""
 SCORED = ("run", "data")
 """Keys of slts evaluate that a study file may not set: what is scored is the trial's run, on its own corpus."""
+LARGEST = 1 << 20
+"""Bytes of a study file; ours have some 400."""
 OBJECTIVE = "val/a_stoi"
 DEFINITION = "definition"
 """User attribute of an Optuna study: what must be the same for a worker to join."""
@@ -93,14 +95,15 @@ def read_study(name: str, overrides: list[str], trials: int | None = None) -> St
     """
     file = Path(name) if name.endswith((".yaml", ".yml")) else sweeps_dir() / f"{name}.yaml"
     try:
-        tree = yaml.safe_load(file.read_text())
-    except OSError:
+        tree = read_yaml(file, LARGEST)
+    except FileNotFoundError:
         known = ", ".join(sorted(path.stem for path in sweeps_dir().glob("*.yaml")))
         raise UserError(
             f"study={name}: no such study; choose one of {known}, or give a path that ends in .yaml"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
+    except (OSError, ValueError) as error:
+        reason = (getattr(error, "strerror", None) or str(error))[:200]
+        raise UserError(f"{file} is not YAML that can be read: {reason}") from None
     try:
         return _study(file, tree if isinstance(tree, dict) else {}, overrides, trials)
     except UserError as error:

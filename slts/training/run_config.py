@@ -1,23 +1,18 @@
 """A run's config.yaml read back: every key of it is held against the schema of slts train, as if it had been typed.
 
-The file may be somebody else's. Neither aliases, which a few lines multiply to any size, nor references, which would
-read the environment, nor objects are in what slts train writes.
+The file may be somebody else's. References, which would read the environment, are not in what slts train writes.
 """
 
 from pathlib import Path
 
-import yaml
 from omegaconf import DictConfig, OmegaConf
-from yaml import YAMLError
 
 from slts.errors import UserError
-from slts.folders import read_plain
+from slts.plain_yaml import read_yaml
 from slts.schema import option_keys, options, schema
 
 LARGEST = 100_000
 """Bytes of a config.yaml; ours have some 3000."""
-DEEPEST = 20
-"""Groups within groups; ours go three deep."""
 NAMED = ("task", "model", "vocoder")
 """Groups of which a config says by its ``name`` which option it has."""
 MISSING = object()
@@ -31,8 +26,8 @@ def read_run_config(file: Path) -> DictConfig:
         UserError: one line that names the file, and the key that is not as slts train would take it.
     """
     try:
-        return OmegaConf.create(_checked(read_plain(file, LARGEST)))
-    except (UserError, OSError, ValueError, YAMLError, RecursionError) as error:
+        return OmegaConf.create(_checked(read_yaml(file, LARGEST)))
+    except (UserError, OSError, ValueError) as error:
         if isinstance(error, (FileNotFoundError, NotADirectoryError)):
             raise
         reason = " ".join((getattr(error, "strerror", None) or str(error) or type(error).__name__).split())[:200]
@@ -41,16 +36,8 @@ def read_run_config(file: Path) -> DictConfig:
         ) from None
 
 
-def _checked(text: str) -> dict:
+def _checked(tree: object) -> dict:
     """Raises ValueError or UserError for what slts train never writes."""
-    depth = 0
-    for event in yaml.parse(text, yaml.SafeLoader):  # one by one: what is nested without end is not read to its end
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if isinstance(event, yaml.AliasEvent):
-            raise ValueError("it has YAML aliases")
-        if depth > DEEPEST:
-            raise ValueError(f"nested deeper than {DEEPEST}")
-    tree = yaml.safe_load(text)
     if not isinstance(tree, dict):
         raise ValueError("no groups and keys in it")
     for name, value in _leaves(tree):

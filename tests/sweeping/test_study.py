@@ -74,6 +74,22 @@ def test_refused(tmp_path, tiny_corpus, changes, message):
         check_study(read_study(written(tmp_path, **changes), []), common(tiny_corpus))
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("space: {seed: {choices: [&a [x, x], &b [*a, *a], [*b, *b]]}}", "YAML aliases"),
+        ("[" * 5000, "nested deeper"),
+        ("overrides: !!python/object/apply:os.system [x]", "could not determine a constructor"),
+        ("space: {", "expected the node content"),
+    ],
+)
+def test_what_is_no_plain_yaml(tmp_path, text, reason):
+    (tmp_path / "own.yaml").write_text(text)
+    with pytest.raises(UserError, match=f"own.yaml is not YAML that can be read: .*{reason}") as caught:
+        read_study(str(tmp_path / "own.yaml"), [])
+    assert "\n" not in str(caught.value)
+
+
 def test_a_study_that_is_not_there():
     with pytest.raises(UserError, match="choose one of ablation, evidence_cpu, "):
         read_study("taus", [])
