@@ -1,11 +1,19 @@
 """The stress scripts, small enough for every run of the suite."""
 
+import pickle
+import shutil
+import subprocess
+from pathlib import Path
+
 import flash_and_beep_table as table
 import frame_rate_table
 import hostile
 import kill_prepare
 import numpy as np
 import pytest
+import yaml
+from attacks.scene import Scene
+from conftest import ROOT
 
 from slts.data.media import read_clip
 
@@ -58,36 +66,72 @@ def test_kills_leave_only_whole_and_equal_shards(tmp_path):
     assert kill_prepare.kill_and_compare(times=1, clips=15, seed=1, folder=tmp_path) == 1
 
 
-def test_hostile_files_and_arguments_are_refused_or_survived(tmp_path, monkeypatch, capsys):
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")  # whatever is written into the current folder is seen
-    (tmp_path / "attacks").mkdir()
-    held, tried = hostile.assault(tmp_path / "attacks", every=9)
+def test_hostile_files_and_arguments_are_refused_or_survived(tmp_path, capsys):
+    held, tried = hostile.assault(tmp_path, every=9)
     assert held == tried >= 24, capsys.readouterr().out
-    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def scene(folder) -> Scene:
+    """With files that commands are never given."""
+    for part in ("attack", "run/checkpoints/step-00000001"):
+        (folder / part).mkdir(parents=True)
+    for name in ("config.yaml", "checkpoints/step-00000001/model.safetensors"):
+        (folder / "run" / name).write_text("data: shards\n")
+    (folder / "run/checkpoints/step-00000001/state.json").write_text('{"files": {}, "sha256": {}}')
+    (folder / "plain.mp4").write_bytes(b"video")
+    return Scene(folder / "attack", folder / "corpus", folder / "run", "s", folder / "plain.mp4", folder / "canary")
 
 
 def test_an_attack_that_succeeds_is_counted(tmp_path, monkeypatch):
-    outside = tmp_path / "attacks" / "plain.mp4"
-    found = iter(["executed", "written", "passed", "raised"])
+    base = scene(tmp_path)
+    deeds = {
+        "executed": base.canary.touch,
+        "executed by name": lambda: Path("never").touch(),
+        "written": lambda: base.video.write_bytes(b""),
+        "left": lambda: (tmp_path / "run" / "new").touch(),
+        "raised": lambda: [][0],
+        "passed": lambda: None,
+    }
 
     def commit(verb, arguments):
-        match next(found):
-            case "executed":
-                (tmp_path / "attacks" / "canary").touch()
-            case "written":
-                outside.write_bytes(b"")
-            case "raised":
-                raise RuntimeError
+        deeds[verb]()
         return 0
 
-    base = hostile.Scene(*(tmp_path / "attacks" / name for name in ("", "corpus", "runs/r", "plain.mp4", "canary")))
-    base.folder.mkdir()
-    outside.write_bytes(b"video")
+    shutil.rmtree(base.folder)
     monkeypatch.setattr(hostile, "stage", lambda folder: base)
     monkeypatch.setattr(hostile, "run", commit)
-    survivable = [True, False, True, False]  # must it be refused
-    monkeypatch.setattr(
-        hostile, "attacks", lambda: [hostile.Attack(str(i), lambda s: ["x"], must) for i, must in enumerate(survivable)]
-    )
-    assert hostile.assault(base.folder) == (0, 4)
+    attempts = [hostile.Attack(deed, lambda s, deed=deed: [deed], deed == "passed") for deed in deeds]
+    monkeypatch.setattr(hostile, "every_attack", lambda: attempts)
+    assert hostile.assault(tmp_path) == (0, len(deeds))
+
+
+def test_what_the_attacks_hide_does_execute_where_it_is_let(tmp_path, monkeypatch):
+    def command_in(text: str) -> None:
+        subprocess.run(text[text.index("touch") :].partition(" {name}")[0], shell=True, check=True)
+
+    def by_name(s):
+        subprocess.run(f"ls {next((s.folder / 'raw').rglob('*.mp4'))}", shell=True, cwd=s.here, check=False)
+
+    victims = {
+        "config: data is a command, evaluate": lambda s: command_in((s.folder / "runs/r/config.yaml").read_text()),
+        "config: an object of Python": lambda s: yaml.unsafe_load((s.folder / "runs/r/config.yaml").read_text()),
+        "study: an object of Python": lambda s: yaml.unsafe_load((s.folder / "study.yaml").read_text()),
+        "study: an experiment outside": lambda s: command_in(
+            (conf / yaml.safe_load((s.folder / "study.yaml").read_text())["overrides"][0].partition("=")[2])
+            .with_suffix(".yaml")
+            .read_text()
+        ),
+        "checkpoint: weights that are a pickle, evaluate": lambda s: pickle.loads(
+            next((s.folder / "runs/r").rglob("model.safetensors")).read_bytes()
+        ),
+        "media: named as a command, generate": by_name,
+    }
+    conf = ROOT / "conf" / "experiment"
+    attacks = {attack.name: attack for attack in hostile.every_attack()}
+    for number, (name, victim) in enumerate(victims.items()):
+        own = scene(tmp_path / str(number))
+        attacks[name].command(own)
+        own.here.mkdir()
+        assert not own.canary.exists()
+        victim(own)
+        assert own.canary.exists() or any(own.here.iterdir()), name
