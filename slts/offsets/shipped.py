@@ -4,14 +4,12 @@ from functools import cache
 
 import numpy as np
 import torch
-from omegaconf import OmegaConf
 from torch import nn
 
 from slts.data.batch import Batch
 from slts.offsets.estimator import WEIGHTS, OffsetEstimator
 from slts.systems.contract import OFFSETS, OffsetEstimate
-from slts.systems.trained import TrainedRun
-from slts.training.run_directory import RunDirectory
+from slts.systems.trained import TrainedRun, run_of_file
 
 CROP = {
     "faces": "cascade", "region": "face", "size": 112, "track": True, "fps": 25.0,
@@ -52,12 +50,5 @@ class CalibratedEstimator(nn.Module):
 def load_shipped() -> TrainedRun:
     """The shipped estimator, in evaluation mode. Raises UserError where its file is not whole."""
     estimator = OffsetEstimator.load(WEIGHTS)
-    facts = {
-        "task": {"name": "matching"},
-        "variant": "shipped",
-        "model": estimator.config["model"],
-        "augment": {"crop": 1.0},
-    }
     task = CalibratedEstimator(estimator).eval()  # small enough for a CPU, which half of its work needs
-    corpus = {"speakers": [], "config": CROP}
-    return TrainedRun(RunDirectory(WEIGHTS), OmegaConf.create(facts), corpus, task, 0, torch.device("cpu"))
+    return run_of_file(WEIGHTS, task, "matching", "shipped", estimator.config["model"], CROP)

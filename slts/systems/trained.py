@@ -84,8 +84,32 @@ def load_run(path: str | Path, checkpoint: str = "best") -> TrainedRun:
             " train it again"
         )
     load_weights(weights, task)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return TrainedRun(directory, config, corpus, task.to(device).eval(), load_state(weights).step, device, weights)
+    where = chosen_device()
+    return TrainedRun(directory, config, corpus, task.to(where).eval(), load_state(weights).step, where, weights)
+
+
+def run_of_file(
+    file: str | Path, task: torch.nn.Module, name: str, variant: str, model: dict, crop: dict
+) -> TrainedRun:
+    """A system whose weights belong to no run, as a run that any command takes.
+
+    Args:
+        file: what its weights came from.
+        task: the system, in evaluation mode, on the device where it is to work.
+        name: of the system, as in conf/task.
+        variant: as its results are to say.
+        model: ``image_size`` and ``channels`` of the pictures that it sees, in the keys of conf/model.
+        crop: how these are cut, in the keys of conf/prepare.yaml.
+    """
+    given = {"name": Path(file).name, "task": {"name": name}, "variant": variant, "model": model}
+    config = OmegaConf.create({**given, "augment": {"crop": 1.0}})
+    device = next(task.parameters()).device
+    return TrainedRun(RunDirectory(Path(file)), config, {"speakers": [], "config": crop}, task, 0, device)
+
+
+def chosen_device() -> torch.device:
+    """The GPU if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def load_run_giving(wanted: tuple[str, ...], command: str, path: str | Path, checkpoint: str = "best") -> TrainedRun:

@@ -135,7 +135,8 @@ def test_what_cannot_be_asked_of_it_is_refused(arguments, words, trained, tiny_c
 def test_weights_that_are_none_are_refused(tiny_corpus, tmp_path):
     torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / "w.model")
     status, said = command("offsets", f"weights={tmp_path}/w.model", f"data={tiny_corpus}")
-    assert status == 2 and "not SyncNet's published architecture" in said
+    assert status == 2 and "netcnnlip.0.weight is missing" in said
+    assert "give the published weights of SyncNet (syncnet_v2.model)" in said
 
 
 def test_corrected_shards_are_whole_and_in_sync(tiny_corpus, truth, tmp_path):

@@ -4,14 +4,11 @@ A lip network sees 5 frames at 25 a second, an audio network hears the 20 MFCC f
 embedding. Where picture and sound belong together, the embeddings are near.
 """
 
-from pathlib import Path
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from slts.audio.mfcc import COEFFICIENTS
-from slts.errors import UserError
 
 RATE = 25
 """Video frames a second."""
@@ -117,39 +114,3 @@ def read_curve(curve: Tensor) -> tuple[int, float, float]:
     place = len(curve) - 1 - int(curve.flip(0).argmin())
     smallest = float(curve[place])
     return place - radius, smallest, float(curve.median()) - smallest
-
-
-def load_published(path: str | Path) -> SyncNet:
-    """The published network with weights from a file such as ``syncnet_v2.model``; nothing in the file is executed.
-
-    Raises:
-        UserError: not there, no state dict of tensors, or that of another architecture.
-    """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise UserError(f"weights={path} cannot be read ({error.strerror or error})") from None
-    except Exception as error:  # a damaged file may raise anything
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise UserError(
-            f"weights={path}: not a PyTorch state dict that can be loaded safely ({reason[0][:120]}); give the file of"
-            " SyncNet's published weights, syncnet_v2.model"
-        ) from None
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UserError(f"weights={path}: holds a {type(state).__name__} and no state dict of tensors; give SyncNet's")
-    network = SyncNet()
-    expected = network.state_dict()
-    optional = {name for name in expected if name.endswith("num_batches_tracked")}  # unknown to old PyTorch
-    faults = [
-        f"{name} is missing" if name not in state else f"{name} has shape {tuple(state[name].shape)}"
-        for name, value in expected.items()
-        if name not in optional and (name not in state or state[name].shape != value.shape)
-    ] + [f"{name} is unknown" for name in state if name not in expected]
-    if faults:
-        more = f" and {len(faults) - 1} more differ" if len(faults) > 1 else ""
-        raise UserError(
-            f"weights={path}: not SyncNet's published architecture ({faults[0]}{more}); a network trained here is"
-            " given as run=RUN"
-        )
-    network.load_state_dict(state, strict=False)
-    return network.eval()

@@ -1,5 +1,7 @@
 """SyncNet: which sound belongs to which picture, learned from clips that are in sync. It generates nothing."""
 
+from pathlib import Path
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,7 +11,8 @@ from slts.audio.mfcc import mfcc
 from slts.data.batch import Batch
 from slts.errors import UserError
 from slts.systems.contract import OFFSETS, OffsetEstimate
-from slts.systems.syncnet.network import FRAMES, RATE, SMALLEST, SyncNet, distance_curve, load_published, read_curve
+from slts.systems.published_weights import load_published
+from slts.systems.syncnet.network import FRAMES, RATE, SMALLEST, SyncNet, distance_curve, read_curve
 
 PUBLISHED = {"objective": "contrastive", "margin": 20.0, "radius": 15}
 """The task's keys for the published weights."""
@@ -40,9 +43,11 @@ def build(config, corpus: dict) -> "SyncNetTask":
     return SyncNetTask(config.task, SyncNet(model.image_size, model.channels, model.width))
 
 
-def published(weights: str) -> "SyncNetTask":
+def published(weights: str | Path) -> "SyncNetTask":
     """The task with the published weights of a file. Raises UserError as ``load_published`` does."""
-    return SyncNetTask(PUBLISHED, load_published(weights)).eval()
+    network = SyncNet()
+    load_published(network, str(weights), "weights")
+    return SyncNetTask(PUBLISHED, network).eval()
 
 
 class SyncNetTask(nn.Module):

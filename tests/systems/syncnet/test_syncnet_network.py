@@ -7,7 +7,8 @@ import torch
 
 from slts.audio.mfcc import mfcc
 from slts.errors import UserError
-from slts.systems.syncnet.network import SyncNet, distance_curve, load_published, read_curve
+from slts.systems.syncnet.network import SyncNet, distance_curve, read_curve
+from slts.systems.syncnet.task import published
 
 LAYERS = {
     "netcnnlip": {0: (96, 3, 5, 7, 7), 4: (256, 96, 1, 5, 5), 8: (256, 256, 1, 3, 3), 11: (256, 256, 1, 3, 3),
@@ -76,16 +77,17 @@ def test_mfccs_are_those_of_python_speech_features():
 
 
 def test_the_published_names_load(weights):
-    network = load_published(weights)
+    task = published(weights)
+    network = task.network
     assert set(network.state_dict()) == set(published_state())
     assert float(network.netcnnlip[0].weight.detach().mean()) == pytest.approx(0.01)
-    assert not network.training
+    assert not task.training and not network.training
 
 
 def test_weights_of_old_pytorch_load(tmp_path):
     state = {name: value for name, value in published_state().items() if "num_batches" not in name}
     torch.save(state, tmp_path / "old.model")
-    load_published(tmp_path / "old.model")
+    published(tmp_path / "old.model")
 
 
 @pytest.mark.parametrize("case", ["pickle", "text", "list", "other", "shape", "missing", "absent"])
@@ -104,7 +106,7 @@ def test_other_files_get_one_message(case, tmp_path, weights):
     elif case == "missing":
         torch.save({name: value for name, value in state.items() if name != "netfclip.3.bias"}, path)
     with pytest.raises(UserError, match=r"weights=.*w\.model") as caught:
-        load_published(path)
+        published(path)
     assert "\n" not in str(caught.value)
 
 
