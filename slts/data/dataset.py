@@ -96,7 +96,8 @@ class ShardDataset(Dataset):
     def clip_bytes(self) -> float:
         """Of a clip of ``chunk_seconds`` at the corpus's highest frame rate."""
         seconds, fps = self.augmentation.chunk_seconds or 0.0, max(self.source.corpus.get("fps") or [30])
-        return seconds * (fps * self.image_size**2 * self.channels + 4 * SAMPLE_RATE)
+        sounds = 1 + len(self.sounds)
+        return seconds * (fps * self.image_size**2 * self.channels + 4 * SAMPLE_RATE * sounds)
 
     @property
     def keys(self) -> list[str]:

@@ -20,7 +20,7 @@ from slts.errors import UserError
 
 SHARED = Path("/dev/shm")
 FILES = 256
-"""Open files below which batches take none: each of some dozen batches has up to seven tensors."""
+"""Open files below which batches take none: each of some dozen batches has some eight tensors."""
 AHEAD = 2
 """Batches that each loader process has ready, DataLoader's default."""
 
@@ -44,24 +44,29 @@ class Piped:
     """A batch as pickle copies it: tensors as their bytes in the order of memory, with shape and strides."""
 
     tensors: dict
+    sounds: dict
     others: dict
 
     @classmethod
     def of(cls, batch: Batch) -> "Piped":
-        tensors = {name: value for name, value in vars(batch).items() if isinstance(value, Tensor)}
-        others = {name: value for name, value in vars(batch).items() if name not in tensors}
-        form = {name: (value.shape, value.stride(), value.storage_offset()) for name, value in tensors.items()}
-        return cls({name: (_flat(value), *form[name]) for name, value in tensors.items()}, others)
+        tensors = {name: _flat(value) for name, value in vars(batch).items() if isinstance(value, Tensor)}
+        sounds = {name: _flat(sound) for name, sound in batch.sounds.items()}
+        others = {name: value for name, value in vars(batch).items() if name not in tensors and name != "sounds"}
+        return cls(tensors, sounds, others)
 
     def batch(self) -> Batch:
-        tensors = {name: torch.from_numpy(flat).as_strided(*form) for name, (flat, *form) in self.tensors.items()}
-        return Batch(**tensors, **self.others)
+        return Batch(**_whole(self.tensors), sounds=_whole(self.sounds), **self.others)
 
 
-def _flat(tensor: Tensor):
-    """The numbers of a tensor as they lie in memory, which networks that keep channels last depend on."""
+def _flat(tensor: Tensor) -> tuple:
+    """The numbers of a tensor as they lie in memory, which networks that keep channels last depend on; its form."""
     count = tensor.untyped_storage().nbytes() // tensor.element_size()
-    return tensor.as_strided((count,), (1,), 0).numpy()
+    flat = tensor.as_strided((count,), (1,), 0).numpy()
+    return flat, (tensor.shape, tensor.stride(), tensor.storage_offset())
+
+
+def _whole(parts: dict[str, tuple]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(flat).as_strided(*form) for name, (flat, form) in parts.items()}
 
 
 @contextmanager

@@ -163,9 +163,14 @@ def _noise(y: np.ndarray) -> float:
     return float(1.4826 * np.median(np.abs(np.diff(y))) / np.sqrt(2))
 
 
+def _gross(spread: float) -> float:
+    """Density of gross errors over the largest of normal ones."""
+    return GROSS / RANGE * spread * np.sqrt(2 * np.pi) / (1 - GROSS)
+
+
 def _loss(error: np.ndarray, spread: float) -> np.ndarray:
     """Minus log likelihood of errors under normal ones and gross ones, less its least value; at most some 4 to 5."""
-    gross = GROSS / RANGE * spread * np.sqrt(2 * np.pi) / (1 - GROSS)
+    gross = _gross(spread)
     return np.log1p(gross) - np.log(np.exp(-0.5 * np.square(error / spread)) + gross)
 
 
@@ -239,7 +244,7 @@ def _refined(t, y, w, levels: np.ndarray, slope: float, spread: float, sloping: 
     design = np.eye(piece[-1] + 1)[piece]
     if sloping:
         design = np.column_stack([design, t - t.mean()])
-    gross = GROSS / RANGE * spread * np.sqrt(2 * np.pi) / (1 - GROSS)
+    gross = _gross(spread)
     fitted = levels + slope * (t - t.mean())
     for _ in range(10):
         inlier = np.exp(-0.5 * np.square((y - fitted) / spread))

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -153,6 +154,7 @@ def back_and_forth(film: Film, count: int) -> np.ndarray:
     return nearest(film.times, film.times[0] + place / film.rate)
 
 
+@lru_cache(8)  # a face keeps its size for some frames
 def soft_edge(side: int) -> np.ndarray:
     """How much of a drawn face of ``side`` pixels is taken: (side, side, 1) in 0..1, the lower half without its rim."""
     place = (np.arange(side) + 0.5) / side

@@ -5,7 +5,9 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
+import numpy as np
 import psutil
 import pytest
 import torch
@@ -75,13 +77,18 @@ def corpus(tmp_path_factory):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_piped_batch_is_the_batch_and_lies_in_memory_as_it(corpus, channels):
     batch = next(iter(training_loader(dataset(corpus, channels), 4, 0, 0, 1, 0)))
-    again = Piped.of(batch).batch()
+    batch = replace(batch, sounds={"synth": torch.randn(4, 9)[:, 1:]})
+    piped = Piped.of(batch)
+    assert all(isinstance(flat, np.ndarray) for flat, _ in (*piped.tensors.values(), *piped.sounds.values()))
+    assert set(piped.sounds) == {"synth"} and set(piped.others) == {"key", "valid"}
+    again = piped.batch()
+    assert again.sounds["synth"].equal(batch.sounds["synth"])
     for name, value in vars(batch).items():
         other = getattr(again, name)
         if isinstance(value, torch.Tensor):
             assert value.equal(other) or name == "offset_ms"
             assert value.stride() == other.stride() and value.dtype == other.dtype
-        else:
+        elif name != "sounds":
             assert value == other
 
 

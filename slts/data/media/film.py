@@ -34,6 +34,7 @@ RUN_UP = 2.0
 IN_MP4 = ("aac", "mp3", "ac3", "eac3", "alac", "flac", "opus")
 """Codecs of sound that players take from an mp4."""
 AAC_RATES = (16000, 22050, 24000, 32000, 44100, 48000)
+"""Hz at which sound is encoded as it is; any other is resampled to the last."""
 FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """FFmpeg's formats of the suffixes that are written."""
 
@@ -200,7 +201,7 @@ class FilmWriter:
         if self.copied:
             self.sound = self.target.add_stream_from_template(self.heard)
         else:
-            rate = self.heard.rate if self.heard.rate in (16000, 22050, 24000, 32000, 44100, 48000) else 48000
+            rate = self.heard.rate if self.heard.rate in AAC_RATES else AAC_RATES[-1]
             self.sound = self.target.add_stream(
                 "aac", rate=rate, layout="mono" if self.heard.channels == 1 else "stereo"
             )
