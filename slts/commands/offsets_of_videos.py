@@ -4,7 +4,7 @@ import json
 from functools import partial
 from pathlib import Path
 
-from slts.commands.offsets import (
+from slts.commands.offset_rows import (
     counted_rows,
     given_offsets,
     load_system,
