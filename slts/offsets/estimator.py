@@ -1,7 +1,7 @@
 """The offset of one clip from arrays, by weights in one file, with a confidence that was calibrated on other people."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +83,6 @@ class OffsetEstimator:
         }
         save_file(weights, path, metadata=facts)
 
-    @torch.no_grad()
     def embed(self, video: np.ndarray, audio: np.ndarray, fps: float) -> tuple[Tensor, Tensor, int]:
         """Embeddings of picture and sound (T, E), one a mel frame, and how many of these have both.
 
@@ -96,12 +95,10 @@ class OffsetEstimator:
         sound = torch.from_numpy(np.ascontiguousarray(audio, np.float32))[None]
         return self.embed_batch(_batch(pictures, sound, fps))
 
-    @torch.no_grad()
     def embed_batch(self, batch: Batch) -> tuple[Tensor, Tensor, int]:
-        """``embed`` of the one clip of a batch; the picture's is the mean over it and its mirror image."""
-        lips, heard, lengths = self.task.embed(batch)
-        mirrored, _, _ = self.task.embed(replace(batch, video=batch.video.flip(-1)))
-        return ((lips + mirrored) / 2)[0], heard[0], int(lengths[0])
+        """``embed`` of the one clip of a batch."""
+        lips, heard, lengths = self.task.embed_both(batch)
+        return lips[0], heard[0], int(lengths[0])
 
     def measure(self, video: np.ndarray, audio: np.ndarray, fps: float) -> Measurement:
         """The offset of a clip; arguments as for ``embed``."""

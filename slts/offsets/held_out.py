@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -29,9 +28,7 @@ def measure(task: MatchingTask, batches: Iterable[tuple[Batch, list[Trial]]], ra
     and ``profile`` (n, 2 REACH + 1)."""
     rows: dict[str, list] = {}
     for batch, facts in track(batches, "measuring"):
-        lips, sound, frames = task.embed(batch)
-        mirrored = replace(batch, video=batch.video.flip(-1))
-        lips = (lips + task.embed(mirrored)[0]) / 2
+        lips, sound, frames = task.embed_both(batch)
         curve = profile(lips, sound, frames, REACH)
         backwards = torch.stack([_backwards(one, int(n)) for one, n in zip(sound, frames, strict=True)])
         chance = profile(lips, backwards, frames, REACH)

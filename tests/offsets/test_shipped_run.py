@@ -15,7 +15,7 @@ from slts.systems.videos import as_batch
 def test_it_is_a_system_with_a_threshold():
     run = load_shipped()
     assert run.task.gives == ("offsets",) and 0 < run.task.sure_above < 1 and run.task.fps is None
-    assert not any(parameter.requires_grad and run.task.training for parameter in run.task.parameters())
+    assert not any(module.training for module in run.task.modules())
 
 
 def test_weights_that_are_not_whole_are_one_line(tmp_path, monkeypatch):

@@ -116,11 +116,15 @@ class MatchingTask(nn.Module):
         return lips, self.network.hear(mel), lengths
 
     @torch.no_grad()
-    def profiles(self, batch: Batch, radius: int) -> tuple[Tensor, Tensor]:
-        """Mean products (B, 2 radius + 1) and valid mel frames (B,); averaged over a clip and its mirror image."""
+    def embed_both(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """``embed``; the picture's are the mean over a clip and its mirror image."""
         lips, sound, lengths = self.embed(batch)
-        mirrored = replace(batch, video=batch.video.flip(-1))
-        lips = (lips + self.embed(mirrored)[0]) / 2
+        mirrored, _, _ = self.embed(replace(batch, video=batch.video.flip(-1)))
+        return (lips + mirrored) / 2, sound, lengths
+
+    def profiles(self, batch: Batch, radius: int) -> tuple[Tensor, Tensor]:
+        """Mean products (B, 2 radius + 1) and valid mel frames (B,)."""
+        lips, sound, lengths = self.embed_both(batch)
         return profile(lips, sound, lengths, radius), lengths
 
     @torch.no_grad()
