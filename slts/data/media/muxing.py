@@ -1,7 +1,6 @@
 """Generated speech joined with the video it was generated for."""
 
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -9,6 +8,7 @@ import numpy as np
 
 from slts.audio import SAMPLE_RATE
 from slts.data.media.container import open_media
+from slts.data.media.packets import restamp
 from slts.data.media.streams import AS_PLAYERS, Streams, video_stream
 from slts.files import whole_file
 
@@ -52,26 +52,3 @@ def _stamped_packets(container: av.container.InputContainer, stream: av.stream.S
         packet.pts -= first
         packet.dts -= first
     return packets
-
-
-def restamp(packets: list[av.Packet], stream: av.VideoStream, start: int = 0) -> None:
-    """Gives all packets of a video stream times, where some have none or they do not rise.
-
-    Then the pictures follow each other at a constant rate, the first at ``start`` in ticks of the stream.
-    """
-    stamped = all(packet.pts is not None and packet.dts is not None for packet in packets)
-    if stamped and all(a.dts < b.dts for a, b in pairwise(packets)):
-        return
-    step = round(1 / (stream.average_rate or 25) / stream.time_base)
-    # A decoder hands the stamps of packets on to pictures and so tells the order in which they are shown.
-    decoder = av.CodecContext.create(stream.codec_context.codec.name, "r")
-    decoder.extradata = stream.codec_context.extradata
-    for number, packet in enumerate(packets):
-        packet.pts = packet.dts = number
-    shown = [frame.pts for packet in [*packets, None] for frame in decoder.decode(packet)]
-    place = {number: i for i, number in enumerate(shown)}
-    late = max((i - number for number, i in place.items()), default=0)
-    for number, packet in enumerate(packets):
-        packet.pts = start + place.get(number, number) * step
-        packet.dts = start + (number - late) * step
-        packet.duration = step

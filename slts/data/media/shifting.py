@@ -1,8 +1,9 @@
 """The sound of a video file moved against its picture, without encoding anything again."""
 
-import hashlib
+import heapq
+from collections.abc import Iterable, Iterator
 from functools import partial
-from itertools import pairwise
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,7 +11,7 @@ import av
 
 from slts.data.clip import Reject
 from slts.data.media.container import container_start, open_media
-from slts.data.media.muxing import restamp
+from slts.data.media.packets import look_through
 from slts.data.media.sidecar import write_repair
 from slts.data.media.streams import AS_PLAYERS, Streams, audio_stream, video_stream
 
@@ -43,57 +44,62 @@ def shift_sound(video: Path, offset_ms: float, out: BinaryIO, streams: Streams =
 
     ``out`` is a file opened for writing, whose suffix names the container.
     Picture and sound keep their presentation times otherwise, less a common constant that makes the first 0. Sound
-    that would be heard before the first picture is left out: nothing needs a negative time.
+    that would be heard before the first picture is left out: nothing needs a negative time. Memory does not grow with
+    the video.
     """
-    with open_media(video, streams=streams) as source:
-        picture, sound = video_stream(source), audio_stream(source)
-        packets = {picture.index: [], sound.index: []}
-        for packet in source.demux(picture, sound):
-            if packet.size:
-                packets[packet.stream.index].append(packet)
-        seen, heard = packets[picture.index], packets[sound.index]
-        if not seen or not heard:
-            raise Reject("no_audio" if seen else "no_video", "a stream holds no packet")
-        digest = hashlib.sha256(b"".join(bytes(packet) for packet in seen)).hexdigest()
-        stamps = [packet.pts for packet in seen if packet.pts is not None]
-        restamp(seen, picture, min(stamps, default=round(container_start(source) / picture.time_base)))
-        _fill_times(heard, sound, container_start(source))
+    looked = look_through(video, streams)
+    with open_media(video, streams=streams) as pictures, open_media(video, streams=streams) as sounds:
+        picture, sound = video_stream(pictures), audio_stream(sounds)
         late = round(offset_ms / 1000 / sound.time_base)
-        for packet in heard:
-            packet.pts += late
-            packet.dts += late
-        first = float(min(packet.pts for packet in seen) * picture.time_base)
-        heard = [packet for packet in heard if float(packet.pts * sound.time_base) >= first - 1e-6]
-        if not heard:
+        heard = _heard(sounds, sound, late, looked.first)
+        before = next(heard, None)
+        if before is None:
             raise Reject("too_short", f"no sound is left once it is moved by {offset_ms:+.0f} ms")
-        _write(out, seen, heard, picture, sound)
-    return digest
+        early = min(looked.earliest, float(before.dts * before.time_base), 0.0)
+        seen, heard = looked.packets(pictures, picture), chain([before], heard)
+        try:
+            with av.open(out, "w", options={"avoid_negative_ts": "disabled"}) as target:
+                copies = [target.add_stream_from_template(stream) for stream in (picture, sound)]
+                both = (_timed(packets, copy, early) for packets, copy in zip((seen, heard), copies, strict=True))
+                for packet in heapq.merge(*both, key=lambda one: one.dts * one.time_base):
+                    target.mux(packet)
+        except (av.FFmpegError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise Reject(
+                "unreadable", f"{Path(out.name).suffix} cannot hold these streams ({reason}); try out=NAME.mkv"
+            ) from None
+    return looked.digest
 
 
-def _write(out: BinaryIO, seen: list, heard: list, picture: av.VideoStream, sound: av.AudioStream) -> None:
-    first = min(float(packet.dts * packet.time_base) for packet in (*seen, *heard))
-    try:
-        with av.open(out, "w", options={"avoid_negative_ts": "disabled"}) as target:
-            copies = {id(stream): target.add_stream_from_template(stream) for stream in (picture, sound)}
-            everything = [(packet, picture) for packet in seen] + [(packet, sound) for packet in heard]
-            for packet, stream in sorted(everything, key=lambda item: item[0].dts * item[0].time_base):
-                early = round(min(first, 0.0) / packet.time_base)
-                packet.pts, packet.dts = packet.pts - early, packet.dts - early
-                packet.stream = copies[id(stream)]
-                target.mux(packet)
-    except (av.FFmpegError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise Reject(
-            "unreadable", f"{Path(out.name).suffix} cannot hold these streams ({reason}); try out=NAME.mkv"
-        ) from None
-
-
-def _fill_times(packets: list[av.Packet], stream: av.AudioStream, start: float) -> None:
-    """Missing times of sound follow from the packet before."""
-    if packets[0].pts is None:
-        packets[0].pts = round(start / stream.time_base)
-    for before, packet in pairwise(packets):
+def _heard(
+    container: av.container.InputContainer, stream: av.AudioStream, late: int, first: float
+) -> Iterator[av.Packet]:
+    """The sound's packets ``late`` ticks later, from the time ``first`` on; a missing time follows from the packet
+    before. Raises Reject where there are none, or times go back."""
+    following = before = None
+    for packet in container.demux(stream):
+        if not packet.size:
+            continue
+        if following is None:
+            following = round(container_start(container) / stream.time_base)
         if packet.pts is None:
-            packet.pts = before.pts + (before.duration or 0)
+            packet.pts = following
+        if before is not None and packet.pts < before:
+            at = float(packet.pts * stream.time_base)
+            raise Reject(
+                "unreadable", f"the sound's times go back to {at:.2f} s, as where files were joined; encode it anew"
+            )
+        before, following = packet.pts, packet.pts + (packet.duration or 0)
+        packet.pts = packet.dts = packet.pts + late
+        if float(packet.pts * stream.time_base) >= first - 1e-6:
+            yield packet
+    if following is None:
+        raise Reject("no_audio", "a stream holds no packet")
+
+
+def _timed(packets: Iterable[av.Packet], stream: av.stream.Stream, early: float) -> Iterator[av.Packet]:
+    """The packets as those of another stream, ``early`` seconds earlier; a negative number makes them later."""
     for packet in packets:
-        packet.dts = packet.pts
+        ticks = round(early / packet.time_base)
+        packet.pts, packet.dts, packet.stream = packet.pts - ticks, packet.dts - ticks, stream
+        yield packet

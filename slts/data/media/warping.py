@@ -4,13 +4,11 @@ Only a constant offset can be taken out by moving packets. A clock that runs at 
 a jump needs silence or a cut; then the sound is decoded, changed piece by piece as it streams past, and encoded again.
 """
 
-import hashlib
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,8 +17,8 @@ import numpy as np
 import soxr
 
 from slts.data.clip import Reject
-from slts.data.media.container import container_start, decoded_frames, frame_time, open_media
-from slts.data.media.muxing import restamp
+from slts.data.media.container import decoded_frames, frame_time, open_media
+from slts.data.media.packets import look_through
 from slts.data.media.sidecar import write_repair
 from slts.data.media.sound import GAP
 from slts.data.media.streams import AS_PLAYERS, Streams, audio_stream, video_stream
@@ -61,46 +59,22 @@ def repair_course(video: Path, stretches: list[Stretch], method: str, out: Path,
 
 def warp_sound(video: Path, stretches: list[Stretch], out: BinaryIO, streams: Streams = AS_PLAYERS) -> str:
     """Writes the repaired video; returns the SHA-256 of the picture's packets. Memory does not grow with the video."""
-    digest, first, packets = _looked_through(video, streams)
+    looked = look_through(video, streams)
     with open_media(video, streams=streams) as pictures, open_media(video, streams=streams) as sounds:
         picture, sound = video_stream(pictures), audio_stream(sounds)
-        copies = packets or (packet for packet in pictures.demux(picture) if packet.size)
         suffix = Path(out.name).suffix.lower()
         try:
             with av.open(out, "w", options={"avoid_negative_ts": "disabled"}) as target:
                 copied, spoken = target.add_stream_from_template(picture), _encoder(target, sound, suffix)
-                blocks = _resampled(_blocks(sounds, sound, spoken.rate), stretches, first, spoken.rate)
-                both = _retargeted(copies, copied), _encoded(blocks, spoken, first)
+                blocks = _resampled(_blocks(sounds, sound, spoken.rate), stretches, looked.first, spoken.rate)
+                copies = _retargeted(looked.packets(pictures, picture), copied)
+                both = copies, _encoded(blocks, spoken, looked.first)
                 for packet in heapq.merge(*both, key=lambda one: one.dts * one.time_base):
                     target.mux(packet)
         except (av.FFmpegError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise Reject("unreadable", f"{suffix} cannot hold these streams ({reason}); try out=NAME.mkv") from None
-    return digest
-
-
-def _looked_through(video: Path, streams: Streams) -> tuple[str, float, list | None]:
-    """SHA-256 of the picture's packets, the time of the first picture, and the packets where they need new times."""
-    digest, stamps = hashlib.sha256(), []
-    with open_media(video, streams=streams) as container:
-        stream = video_stream(container)
-        for packet in container.demux(stream):
-            if packet.size:
-                digest.update(bytes(packet))
-                stamps.append((packet.pts, packet.dts))
-        if not stamps:
-            raise Reject("no_video", "the stream holds no packet")
-        start = min((pts for pts, _ in stamps if pts is not None), default=None)
-        start = round(container_start(container) / stream.time_base) if start is None else start
-        first = float(start * stream.time_base)
-        whole = all(pts is not None and dts is not None for pts, dts in stamps)
-        if whole and all(a[1] < b[1] for a, b in pairwise(stamps)):
-            return digest.hexdigest(), first, None
-    with open_media(video, streams=streams) as container:
-        stream = video_stream(container)
-        packets = [packet for packet in container.demux(stream) if packet.size]
-        restamp(packets, stream, start)
-    return digest.hexdigest(), first, packets
+    return looked.digest
 
 
 def _encoder(target: av.container.OutputContainer, sound: av.AudioStream, suffix: str) -> av.AudioStream:
