@@ -12,6 +12,7 @@ import optuna
 import psutil
 import yaml
 
+from slts.sweeping.process import holder
 from slts.sweeping.storage import open_storage
 
 STUB = Path(__file__).with_name("stub_training.py")
@@ -42,6 +43,10 @@ class Worker:
         """The worker and all it started: leash, training."""
         worker = psutil.Process(self.process.pid)
         return [worker, *worker.children(recursive=True)]
+
+    def trains(self, run: Path) -> bool:
+        """Whether the training that holds a run directory is this worker's."""
+        return any(str(holder(run)).startswith(f"process {process.pid} ") for process in self.tree()[1:])
 
 
 def _worker(log: Path, keys: tuple[str, ...]) -> None:

@@ -1,7 +1,8 @@
 """Stands in for slts/train.py: steps of a tenth of a second, a checkpoint at each, the files that a worker reads.
 
 Called as ``stub_training.py slts/train.py key=value ...``. The score grows with task.temperature and with every step.
-Radius 13 diverges. Every start is written down in ``starts`` with the step it began from.
+Radius 13 diverges. After step 3 it waits for as long as there is a file ``hold`` beside the runs. Every start is
+written down in ``starts`` with the step it began from.
 """
 
 import fcntl
@@ -46,5 +47,7 @@ while step < steps:
             metrics.write(json.dumps({"step": step, "name": name, "value": value}) + "\n")
     (run / "checkpoint.tmp").write_text(str(step))
     (run / "checkpoint.tmp").rename(checkpoint)
+    while step == 3 and (run.parent / "hold").exists() and not stopped:
+        time.sleep(0.01)
     if stopped:
         sys.exit(75)

@@ -80,9 +80,19 @@ def test_hours_are_a_budget(sweep):
     assert len(study.trials) == 1
 
 
-def at_step(study: Sweep, step: int) -> bool:
+def hold(study: Sweep) -> None:
+    """Trainings will wait after their step 3, so that what is killed is not done before."""
+    study.runs.mkdir()
+    (study.runs / "hold").touch()
+
+
+def wait_for_step_3(study: Sweep) -> None:
     file = study.runs / "trial-0000" / "checkpoint"
-    return file.exists() and int(file.read_text()) >= step
+    wait_for(lambda: file.exists() and file.read_text() == "3")
+
+
+def go_on(study: Sweep) -> None:
+    (study.runs / "hold").unlink()
 
 
 @pytest.mark.parametrize("victims", ["worker", "worker and training", "all", "training"])
@@ -92,14 +102,16 @@ def test_kill_9(sweep, victims, storage):
         pytest.skip("the storage makes no difference there")
     study = sweep(trials=2)
     study.storage = storage.format(study.folder)
+    hold(study)
     worker = study.start()
-    wait_for(lambda: at_step(study, 2))
+    wait_for_step_3(study)
     one, leash, training = worker.tree()
     kill(
         {"worker": [one], "worker and training": [one, training], "all": [one, leash, training]}.get(
             victims, [training]
         )
     )
+    go_on(study)
     if victims == "training":
         worker.finish()
     else:
@@ -108,7 +120,7 @@ def test_kill_9(sweep, victims, storage):
     first, *_ = done = trainings(study.study)
     assert len(done) == 2 and all(trial.state == TrialState.COMPLETE for trial in done)
     starts = study.starts("trial-0000")
-    assert len(starts) == 2 and starts[0] == "0" and int(starts[1]) >= 2, "resumed, not restarted"
+    assert len(starts) == 2 and starts[0] == "0" and int(starts[1]) >= 3, "resumed, not restarted"
     assert first.user_attrs["run"].endswith("trial-0000") and first.user_attrs["best_step"] == 6
     assert sorted(first.intermediate_values) == [1, 2, 3, 4, 5, 6]
     assert sorted(os.listdir(study.runs)) == [f"trial-{origin(t):04d}{s}" for t in done for s in ("", ".log")]
@@ -117,9 +129,11 @@ def test_kill_9(sweep, victims, storage):
 
 def test_sigterm_saves_and_leaves_the_trial_to_the_next(sweep):
     study = sweep(trials=1)
+    hold(study)
     worker = study.start("heartbeat_seconds=60")
-    wait_for(lambda: at_step(study, 2))
+    wait_for_step_3(study)
     os.kill(worker.process.pid, signal.SIGTERM)
+    go_on(study)
     assert worker.end() == 75 and "stopped by SIGTERM" in worker.log.read_text()
     began = time.monotonic()
     study.start("heartbeat_seconds=60").finish()
@@ -130,8 +144,9 @@ def test_sigterm_saves_and_leaves_the_trial_to_the_next(sweep):
 
 def test_a_trial_that_kills_its_workers_is_given_up(sweep):
     study = sweep(trials=1)
+    hold(study)
     worker = study.start()
-    wait_for(lambda: at_step(study, 1))
+    wait_for_step_3(study)
     kill(worker.tree())
     worker.end()
     assert study.start("retries=0").end() == 2
@@ -166,12 +181,16 @@ def postgresql():
 def test_three_workers_on_postgresql(sweep, postgresql):
     study = sweep(trials=9)
     study.storage = postgresql
+    hold(study)
     workers = [study.start() for _ in range(3)]
-    wait_for(lambda: at_step(study, 2))
-    kill(workers[0].tree())
-    workers[0].end()
-    for worker in workers[1:]:
-        worker.finish()
+    wait_for_step_3(study)
+    killed = next(worker for worker in workers if worker.trains(study.runs / "trial-0000"))
+    kill(killed.tree())
+    go_on(study)
+    killed.end()
+    for worker in workers:
+        if worker is not killed:
+            worker.finish()
     done = trainings(study.study)
     assert [t.state for t in done if t.state not in (TrialState.COMPLETE, TrialState.FAIL)] == []
     assert len(done) == 9 and len({origin(trial) for trial in done}) == 9
