@@ -56,6 +56,8 @@ def _check(config) -> None:
     chosen = [f"{kind}_stream=" for kind in ("video", "audio") if config[f"{kind}_stream"] is not None]
     if chosen and (config.method == "regression" or shards):
         raise UserError(f"{chosen[0]} chooses among the streams of videos, and shards have one of a kind; leave it out")
+    if config.corpus_prior and (config.method == "regression" or not shards):
+        raise UserError("corpus_prior=true is for shards and a run that gives P(k) of each clip; leave it out")
     of_videos = [f"{name}=" for name in ("standard", "report") if config[name] is not None]
     if of_videos and (shards or config.action == "apply" or config.method == "regression"):
         raise UserError(f"{of_videos[0]} is for the offsets of videos, with action=estimate; leave it out")
@@ -132,5 +134,7 @@ def _shard_rows(config) -> tuple[list[dict], float]:
         return [row | {"sure": told} for row, told in zip(rows, sure, strict=True)], 10.0
     run, constant = load_system(config)
     sure_above = run.task.sure_above if sure_above is None else sure_above
-    rows = shard_offsets(run, Path(config.data), config.batch_size, sure_above, partial(tell, config))
+    rows = shard_offsets(
+        run, Path(config.data), config.batch_size, sure_above, partial(tell, config), config.corpus_prior
+    )
     return [{**row, "offset_ms": round(row["offset_ms"] - constant, 1)} for row in rows], run.task.offset_step_ms

@@ -7,38 +7,68 @@ import numpy as np
 from rich.progress import track
 
 from slts.audio import SAMPLE_RATE
+from slts.audio.mel import MEL_RATE
 from slts.data.batch import Batch
 from slts.data.clip import Clip, Reject
 from slts.data.faces import FaceCrop, cut
 from slts.data.faces.people import Thresholds, face_tracks
 from slts.data.loader import evaluation_loader
 from slts.data.shards import read_corpus_json
+from slts.errors import UserError
 from slts.offsets.observability import refuse_unobservable
+from slts.offsets.prior import corpus_prior, most_likely, with_prior
 from slts.systems.contract import SPEECH, OffsetEstimate
 from slts.systems.trained import TrainedRun
 from slts.systems.videos import as_batch, face_crops
 
 
 def shard_offsets(
-    run: TrainedRun, data: Path, batch_size: int, sure_above: float | None, note: Callable[[str], None] = print
+    run: TrainedRun,
+    data: Path,
+    batch_size: int,
+    sure_above: float | None,
+    note: Callable[[str], None] = print,
+    use_prior: bool = False,
 ) -> Iterator[dict]:
     """key, offset_ms, confidence, at_edge, sure (and, of SyncNet, distance) of every clip of a folder of shards.
 
     ``sure`` says whether the confidence is above ``sure_above`` and the offset is not at the edge. What is too short is
-    named by ``note`` and left out.
+    named by ``note`` and left out. With ``use_prior`` each clip's P(k) is multiplied by the corpus's own prior.
+
+    Raises:
+        UserError: ``use_prior`` of a system that gives no P(k).
     """
+    rows, distributions = [], []
     for split in read_corpus_json(data)["splits"]:
         dataset = run.dataset(data, split, any_speaker=True)
         for batch in track(evaluation_loader(dataset, batch_size), f"estimating {split}"):
             estimate = _estimate(run, batch)
+            if use_prior and estimate.distribution is None:
+                raise UserError(f"corpus_prior=true needs P(k) of each clip, which task={run.config.task.name} has not")
             for i, key in enumerate(batch.key):
                 try:
-                    row = _row(estimate, i)
+                    rows.append({"key": key, **_row(estimate, i)})
                 except Reject as reject:
                     note(f"{key}: {reject}")
                     continue
-                sure = not row["at_edge"] and sure_above is not None and row["confidence"] > sure_above
-                yield {"key": key, **row, "sure": sure}
+                if use_prior:
+                    distributions.append(estimate.distribution[i].float().cpu().numpy())
+    if distributions:
+        rows = [row | told for row, told in zip(rows, _with_prior(np.stack(distributions)), strict=True)]
+    for row in rows:
+        yield row | {"sure": not row["at_edge"] and sure_above is not None and row["confidence"] > sure_above}
+
+
+def _with_prior(distributions: np.ndarray) -> Iterator[dict]:
+    places, near = most_likely(with_prior(distributions, corpus_prior(distributions)))
+    radius = distributions.shape[1] // 2
+    for place, confidence in zip(places, near, strict=True):
+        at_edge = bool(abs(place) > radius - 1)
+        yield {
+            "offset_ms": round(1000 / MEL_RATE * place, 1),
+            "confidence": round(float(confidence), 4),
+            "at_edge": at_edge,
+        }
 
 
 def reading_rate(run: TrainedRun) -> float | None:

@@ -132,6 +132,13 @@ def test_what_cannot_be_asked_of_it_is_refused(arguments, words, trained, tiny_c
     assert len(said.strip().splitlines()) == 1
 
 
+def test_a_prior_needs_distributions_and_shards(trained, tiny_corpus, tmp_path):
+    status, said = command("offsets", f"data={tiny_corpus}", f"run={trained}", "corpus_prior=true")
+    assert status == 2 and "needs P(k) of each clip, which task=syncnet has not" in said.splitlines()[-1]
+    status, said = command("offsets", f"data={tmp_path}", "corpus_prior=true")
+    assert status == 2 and "corpus_prior=true is for shards" in said
+
+
 def test_weights_that_are_none_are_refused(tiny_corpus, tmp_path):
     torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / "w.model")
     status, said = command("offsets", f"weights={tmp_path}/w.model", f"data={tiny_corpus}")

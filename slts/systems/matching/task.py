@@ -55,6 +55,7 @@ class MatchingTask(nn.Module):
         super().__init__()
         self.network = MatchingNetwork(model.view, model.width, model.hidden, model.embedding, model.dropout)
         self.radius, self.window, self.spread = task.radius, task.window, task.spread
+        self.known_offsets = task.get("known_offsets", True)  # what older runs did
         self.centre, self.side = (0.5, task.mouth_down), task.mouth_side
         self.geometry, self.appearance, self.speed = task.geometry, task.appearance, task.speed
         self.scale = nn.Parameter(torch.tensor([math.log(30.0), math.log(10.0)]))
@@ -64,7 +65,7 @@ class MatchingTask(nn.Module):
         lips, sound, lengths = self.embed(batch, vary=True)
         whole = int(lengths.min())
         lips, sound = lips[:, radius : whole - radius], sound[:, :whole]
-        prior = self.prior(batch.offset_ms)
+        prior = self.prior(batch.offset_ms if self.known_offsets else torch.full_like(batch.offset_ms, torch.nan))
         scale, local = self.scale.exp()
         every = profiles_across(lips, sound)  # (B, B, 2 K + 1)
         # The mean over the shifts tells whose voice suits whose face, or which microphone which camera; not when.

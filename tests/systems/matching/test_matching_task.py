@@ -88,6 +88,17 @@ def test_a_known_offset_is_where_the_match_is_looked_for():
     assert float(prior.min()) > 0  # a clip may be anywhere
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_known_offsets_may_be_left_untold(known):
+    untold, told = (talking(3, 1.92, [-120, -120, -120], 0) for _ in range(2))
+    told.offset_ms = torch.full((3,), -120.0)
+    losses = []
+    for batch in (untold, told):
+        task = make(*SMALL, f"task.known_offsets={str(known).lower()}")  # the same weights and draws
+        losses.append(float(task(batch)[0]["time"].detach()))
+    assert (losses[0] != losses[1]) == known
+
+
 def test_what_cannot_work_is_refused():
     with pytest.raises(UserError, match="model=matching"):
         make("model=syncnet_small")
