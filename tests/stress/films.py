@@ -10,7 +10,7 @@ much memory; then the same of the repaired file. With ``--hours`` the film in sy
 
 import argparse
 import multiprocessing
-import resource
+import re
 import tempfile
 import time
 from collections.abc import Callable
@@ -84,7 +84,8 @@ def repeated(source: Path, times: int, out: Path) -> Path:
 def measure(video: Path, answer: multiprocessing.SimpleQueue) -> None:
     wall, cpu = time.monotonic(), time.process_time()
     found = offset_of(video)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Not resource's maximum, which begins with the memory of the process that started this one.
+    memory = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
     answer.put((found, time.monotonic() - wall, time.process_time() - cpu, memory))
 
 
