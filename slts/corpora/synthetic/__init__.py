@@ -113,7 +113,7 @@ def render(spec: Spec) -> Clip:
 
     Raises Reject("too_long") when the sentence does not fit into the clip, Reject("synthesis") when espeak-ng fails.
     """
-    audio, phones, words, lead = _sound(spec)
+    audio, phones, words, lead = sound(spec)
     offset_ms = draw_offset_ms(spec.profile, spec.rng(_OFFSET))
     return Clip(
         frames=_sensor(scene(spec, phones, offset_ms), spec),
@@ -160,7 +160,7 @@ def scene(spec: Spec, phones: list[tuple[float, float, str]], offset_ms: float) 
     return mouth.render(states, pose, speaker.looks, spec.size, texture)
 
 
-def _sound(spec: Spec):
+def sound(spec: Spec) -> tuple[np.ndarray, list, list, float]:
     """Audio of the clip's length, phones and words on its clock, and the lead in seconds."""
     speaker, delivery = SPEAKERS[spec.speaker], spec.rng(_DELIVERY)
     rate = round(speaker.rate * delivery.uniform(0.95, 1.08))
