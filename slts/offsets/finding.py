@@ -22,6 +22,8 @@ AGREE_FROM = 4
 """Windows from which on their agreement tells something."""
 STEP = 0.5
 """Seconds from window to window where the place of a jump is looked for."""
+PLACING = 0.6
+"""Length of these windows in those of the curve: fewer of them lie across the jump, and most still tell an offset."""
 
 
 @dataclass(frozen=True)
@@ -154,11 +156,11 @@ def _placed(estimator: VideoEstimator, video: Path, curve: OffsetCurve, course: 
     A window across a jump tells the offset of the longer part of it, so that windows change sides where their middle
     crosses the jump.
     """
-    pieces = list(course.pieces)
+    pieces, seconds_each = list(course.pieces), PLACING * curve.window
     for number, (place, before, after) in enumerate(course.jumps):
-        around = np.arange(place - curve.window, place + curve.window + STEP / 2, STEP) - curve.window / 2
-        starts = around[(around >= 0) & (around <= curve.length - curve.window)]
-        measured = [measure_window(estimator, video, start, curve.window, lambda _: None) for start in starts]
+        around = np.arange(place - curve.window, place + curve.window + STEP / 2, STEP) - seconds_each / 2
+        starts = around[(around >= 0) & (around <= curve.length - seconds_each)]
+        measured = [measure_window(estimator, video, start, seconds_each, lambda _: None) for start in starts]
         told = [window for window in measured if window.offset_ms is not None]
         if not told:
             continue
