@@ -1,11 +1,12 @@
 """Long films of a real speaker whose sound drifts and jumps: found, repaired, measured again; and very long ones.
 
-    python tests/stress/films.py CLIPS [--minutes 3] [--hours 2]
+    python tests/stress/films.py CLIPS [--minutes 3] [--long 10 120]
 
 CLIPS is a folder of short clips of one person, such as a speaker of GRID whom the shipped estimator never saw. They are
 joined in random order to a film of so many minutes, in sync (as far as its clips are), with a drift of 40 ms a minute,
 and with a jump of 160 ms in the middle. Printed of each: what is found, less the film's own, how long it took and how
-much memory; then the same of the repaired file. With ``--hours`` the film in sync is joined to itself and measured.
+much memory; then the same of the repaired file. With ``--long`` instead the film in sync, joined to itself until it
+lasts so many minutes.
 """
 
 import argparse
@@ -114,7 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", type=Path)
     parser.add_argument("--minutes", type=float, default=3)
-    parser.add_argument("--hours", type=float, default=0)
+    parser.add_argument("--long", type=float, nargs="+", default=[])
     options = parser.parse_args()
     clips = sorted(file for file in options.clips.iterdir() if file.suffix in (".mpg", ".mp4"))[:10]
     middle = 30 * options.minutes
@@ -122,6 +123,11 @@ def main() -> None:
         work, (pictures, sound) = Path(folder), joined(clips, options.minutes)
         plain = film(pictures, sound, np.zeros_like, work / "plain.mp4")
         own = say("in sync", plain, 0.0).offset_ms or 0.0
+        for minutes in options.long:
+            video = repeated(plain, round(minutes / options.minutes), work / f"{minutes:g}.mp4")
+            say(f"{minutes:g} minutes", video, own)
+        if options.long:
+            return
         for name, course in (
             ("drift", lambda instants: DRIFT / 60 * (instants - middle)),
             ("jump", lambda instants: np.where(instants < middle, -JUMP / 2, JUMP / 2)),
@@ -131,9 +137,6 @@ def main() -> None:
             if found.course:
                 align(video, work / f"{name}-repaired.mp4", found)
                 say("  repaired", work / f"{name}-repaired.mp4", own)
-        if options.hours:
-            times = round(60 * options.hours / options.minutes)
-            say(f"{options.hours:g} hours", repeated(plain, times, work / "long.mp4"), own)
 
 
 if __name__ == "__main__":
