@@ -62,21 +62,21 @@ def film(pictures: np.ndarray, sound: np.ndarray, early_ms: Callable[[np.ndarray
 
 
 def repeated(source: Path, times: int, out: Path) -> Path:
-    """The film again and again, its packets copied."""
+    """The film again and again, its packets copied; those of a codec's delay only the first time."""
     with av.open(str(out), "w") as target:
-        copies, begin = None, 0.0
+        copies, last, begin = {}, {}, 0.0
         for _ in range(times):
             with av.open(str(source)) as container:
-                streams = container.streams.video[0], container.streams.audio[0]
-                copies = copies or {s.index: target.add_stream_from_template(s) for s in streams}
-                for packet in container.demux(*streams):
-                    if packet.dts is not None:
-                        late = round(begin / packet.time_base)
-                        packet.pts, packet.dts, packet.stream = (
-                            packet.pts + late,
-                            packet.dts + late,
-                            copies[packet.stream.index],
-                        )
+                for stream in (container.streams.video[0], container.streams.audio[0]):
+                    if stream.index not in copies:
+                        copies[stream.index] = target.add_stream_from_template(stream)
+                for packet in container.demux(container.streams.video[0], container.streams.audio[0]):
+                    if packet.dts is None:
+                        continue
+                    late, number = round(begin / packet.time_base), packet.stream.index
+                    packet.pts, packet.dts = packet.pts + late, packet.dts + late
+                    if packet.dts > last.get(number, -np.inf):
+                        last[number], packet.stream = packet.dts, copies[number]
                         target.mux(packet)
                 begin += container.duration / av.time_base
     return out
