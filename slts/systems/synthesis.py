@@ -72,7 +72,8 @@ def _refuse(run: TrainedRun, corpus: dict, data: Path, out: Path) -> None:
     if before := corpus.get("synthesised"):
         raise UserError(
             f"data={data} was spoken by the run {before.get('run')} already; give the corpus that it was made from,"
-            f" whose corpus.json has the hash {before.get('of')}"
+            f" whose corpus.json has the hash {before.get('of')}: slts generate run={run.directory.path} data=FOLDER"
+            f" out={out}"
         )
     if strangers := sorted({*corpus["speakers"]} - {*run.corpus["speakers"]}):
         raise UserError(
