@@ -38,12 +38,12 @@ class LipFront(nn.Module):
         self.trunk = nn.Sequential(*layers)
         self.output_width = inputs
 
-    def forward(self, video: Tensor) -> Tensor:
+    def forward(self, video: Tensor, valid: Tensor | None = None) -> Tensor:
         """Standardised video (B, T, channels, H, W), H and W at least 32 -> (B, T, output_width).
 
-        Frames that pad a shorter clip must be 0, so that its last frames see what they see at the end of a batch's
-        longest.
+        ``valid`` (B, T) tells which frames pad no shorter clip, whose features are then those of the clip alone.
         """
+        video = video if valid is None else video * valid[:, :, None, None, None]
         x = self.stem(video.transpose(1, 2))
         x = x.transpose(1, 2).flatten(0, 1).contiguous(memory_format=torch.channels_last)
         return self.trunk(x).mean((2, 3)).unflatten(0, video.shape[:2])

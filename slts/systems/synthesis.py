@@ -1,6 +1,7 @@
 """Trained runs applied to a whole corpus: every clip spoken, beside what was recorded (arXiv 2307.16584, step 2)."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -52,7 +53,7 @@ def synthesise_corpus(runs: Sequence[TrainedRun], data: Path, out: Path, batch_s
     record = {name: corpus[name] for name in ("repaired",) if name in corpus} | {"synthesised": made}
     files = [shard["file"] for shard in corpus["shards"]]
     splits = dict.fromkeys(file.partition("-")[0] for file in files)
-    seen = {split: {id(run): run.dataset(data, split) for run in voices.runs} for split in splits}
+    seen = {split: [run.dataset(data, split) for run in voices.runs] for split in splits}
     try:
         with claimed(out, corpus["config"] | {"synthesis": made}):
             for file in track(files, "speaking"):
@@ -88,20 +89,17 @@ def _refuse(run: TrainedRun, corpus: dict, data: Path, out: Path) -> None:
         )
 
 
-def _spoken(voices: Speakers, seen: dict[int, ShardDataset], shard: Path, batch_size: int) -> Iterator[dict]:
-    """The samples of a shard with their speech; ``seen`` are the split's clips as each run sees them."""
-    dataset, split = seen[id(voices.first)], shard.name.partition("-")[0]
-    number = dataset.shards.index(shard.name)
-    first, samples = int(dataset.order.starts[number]), read_shard(shard)
-    for start in range(0, dataset.clips[number], batch_size):
-        batch = [next(samples) for _ in range(min(batch_size, dataset.clips[number] - start))]
+def _spoken(voices: Speakers, seen: list[ShardDataset], shard: Path, batch_size: int) -> Iterator[dict]:
+    """The samples of a shard with their speech; ``seen`` are the split's clips as each of the runs sees them."""
+    split, number = shard.name.partition("-")[0], seen[0].shards.index(shard.name)
+    first, count, samples = int(seen[0].order.starts[number]), seen[0].clips[number], read_shard(shard)
+    for start in range(0, count, batch_size):
+        batch = list(islice(samples, batch_size))
         speech: dict[int, torch.Tensor] = {}
-        for run in voices.runs:
+        for run, dataset in zip(voices.runs, seen, strict=True):
             mine = [place for place, sample in enumerate(batch) if voices.of(split, sample["key"]) is run]
             if mine:
-                clips = [seen[id(run)][0, first + start + place] for place in mine]
-                said = _speech(run, clips)
-                speech |= zip(mine, said, strict=True)
+                speech |= zip(mine, _speech(run, [dataset[0, first + start + place] for place in mine]), strict=True)
         for place, sample in enumerate(batch):
             if f"{SYNTH}.flac" in sample:
                 raise UserError(f"{shard}: {sample['key']} has a sound '{SYNTH}' already; give a corpus without it")

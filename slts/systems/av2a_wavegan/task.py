@@ -47,7 +47,7 @@ class Av2aWaveGanTask(HearsItsBase, v2a_wavegan.V2aWaveGanTask):
 
     def join(self, batch: Batch, sound: Tensor, modalities: str) -> Tensor:
         """(B, 640 T_v) by the ``modalities``."""
-        features = self.front(self.pictures(batch))
+        features = self.encode(batch)
         heard = self.audio_encoder(sound, features.shape[1]) * float("a" in modalities)
         seen = features * float("v" in modalities)
         with self.statistics.used(modalities):

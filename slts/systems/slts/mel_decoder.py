@@ -9,7 +9,9 @@ from slts.layers.conformer import Conformer
 
 
 class PostNet(nn.Sequential):
-    """Three Conv1D k5 - BN - GELU and a last Conv1D k5: (B, inputs, T) to (B, bands, T)."""
+    """Upsampling by time, three Conv1D k5 - BN - GELU and a last Conv1D k5."""
+
+    fps = None
 
     def __init__(self, inputs: int, width: int, bands: int):
         layers: list[nn.Module] = []
@@ -21,17 +23,24 @@ class PostNet(nn.Sequential):
             ]
         super().__init__(*layers, nn.Conv1d(width, bands, 5, padding=2))
 
+    def forward(self, hidden: Tensor, frames: Tensor, fps: Tensor, length: int) -> Tensor:
+        """Hidden frames (B, T_v, inputs), valid ``frames`` (B,) of them, at ``fps`` (B,), to (B, length, bands)."""
+        upsampled = upsample_by_time(hidden, frames, fps, length)
+        return super().forward(upsampled.transpose(1, 2)).transpose(1, 2)
+
 
 class FourFrames(nn.Linear):
-    """SVTS's last layer: the four mel frames of each video frame at 25 fps, (B, T_v, inputs) to (B, 4 T_v, bands)."""
+    """SVTS's last layer: the four mel frames of each video frame at 25 fps."""
 
-    FPS = 25.0
+    fps = 25.0
 
     def __init__(self, inputs: int, bands: int):
         super().__init__(inputs, 4 * bands)
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        return super().forward(hidden).unflatten(-1, (4, -1)).flatten(1, 2)
+    def forward(self, hidden: Tensor, frames: Tensor, fps: Tensor, length: int) -> Tensor:
+        """As PostNet's; the mean mel where ``length`` is beyond the last frame."""
+        mel = super().forward(hidden).unflatten(-1, (4, -1)).flatten(1, 2)[:, :length]
+        return functional.pad(mel, (0, 0, 0, length - mel.shape[1]))
 
 
 class MelDecoder(nn.Module):
@@ -87,12 +96,7 @@ class MelDecoder(nn.Module):
         embedding = self.speaker(speaker)[:, None].expand(-1, features.shape[1], -1)
         hidden = self.project(torch.cat([features, embedding.to(features.dtype)], -1))
         hidden = hidden if heard is None else hidden + heard
-        hidden = self.conformer(hidden, valid)
-        if isinstance(self.postnet, FourFrames):
-            mel = self.postnet(hidden)[:, :length]
-            return functional.pad(mel, (0, 0, 0, length - mel.shape[1]))
-        hidden = upsample_by_time(hidden, frames, fps, length)
-        return self.postnet(hidden.transpose(1, 2)).transpose(1, 2)
+        return self.postnet(self.conformer(hidden, valid), frames, fps, length)
 
 
 class ContextFreeProbe(nn.Module):

@@ -12,7 +12,7 @@ from slts.layers.frame_encoder import FrameEncoder
 from slts.layers.lip_front import LipFront
 from slts.layers.vocoders import build_vocoder
 from slts.systems.contract import OFFSETS, SINGLE_FRAMES, SPEECH, OffsetEstimate
-from slts.systems.slts.mel_decoder import ContextFreeProbe, FourFrames, MelDecoder
+from slts.systems.slts.mel_decoder import ContextFreeProbe, MelDecoder
 from slts.systems.slts.offset_predictor import OffsetPredictor
 from slts.systems.slts.synchronisation import (
     confidence,
@@ -118,7 +118,7 @@ class SltsTask(nn.Module):
             bands=BANDS,
             hidden=model.get("feed_forward_width"),
         )
-        self.fps = FourFrames.FPS if isinstance(self.decoder.postnet, FourFrames) else None
+        self.fps = self.decoder.postnet.fps
         if self.fps and (others := [rate for rate in corpus.get("fps", []) if rate != self.fps]):
             raise UserError(
                 f"model.postnet_width=0 makes four mel frames of each video frame at {self.fps:g} a second, and the"
@@ -209,9 +209,8 @@ class SltsTask(nn.Module):
     def encode(self, batch: Batch) -> Tensor:
         """Frame features F (B, T_v, D_f) of the pictures, brought to about -2..2."""
         pictures = (batch.video.float() - 128) / 64
-        if isinstance(self.frame_encoder, LipFront) and batch.valid is not None:
-            pictures = pictures * batch.valid[:, :, None, None, None]
-        return self.frame_encoder(pictures)
+        of_clips = (batch.valid,) if isinstance(self.frame_encoder, LipFront) else ()
+        return self.frame_encoder(pictures, *of_clips)
 
     @torch.no_grad()
     def generate(self, batch: Batch) -> Tensor:

@@ -93,16 +93,15 @@ class V2aWaveGanTask(nn.Module):
             losses[f"critic_{name}"] = critic_loss(critic, real, fake, weight.penalty)
         return losses, {}
 
-    def pictures(self, batch: Batch) -> Tensor:
-        """Standardised video (B, T_v, C, H, W), 0 where a clip is padded."""
-        pictures = (batch.video.float() - 128) / 64
-        return pictures if batch.valid is None else pictures * batch.valid[:, :, None, None, None]
+    def encode(self, batch: Batch) -> Tensor:
+        """Frame features (B, T_v, D) of the pictures, brought to about -2..2."""
+        return self.front((batch.video.float() - 128) / 64, batch.valid)
 
     def speak(self, batch: Batch) -> Tensor:
         """(B, 640 T_v) of the pictures. Raises UserError for another frame rate than 25 outside of training."""
         if not self.training:  # there the corpus is checked, and here a GPU is waited for
             _refuse_rate(*batch.fps.unique().tolist())
-        return self.decoder(self.front(self.pictures(batch)), batch.speaker, batch.frames, batch.valid)
+        return self.decoder(self.encode(batch), batch.speaker, batch.frames, batch.valid)
 
     @torch.no_grad()
     def generate(self, batch: Batch) -> Tensor:

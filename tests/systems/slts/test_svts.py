@@ -85,8 +85,9 @@ def test_each_frame_makes_the_mel_of_its_own_40_ms():
     hidden = torch.zeros(1, 10, 96)
     moved = hidden.clone()
     moved[0, 3] = 1.0
-    apart = (last(moved) != last(hidden)).any(-1)[0]
-    assert last(hidden).shape == (1, 40, 80) and apart.nonzero().flatten().tolist() == [12, 13, 14, 15]
+    when = torch.tensor([10]), torch.tensor([25.0]), 40
+    apart = (last(moved, *when) != last(hidden, *when)).any(-1)[0]
+    assert last(hidden, *when).shape == (1, 40, 80) and apart.nonzero().flatten().tolist() == [12, 13, 14, 15]
 
 
 def test_a_feature_knows_five_frames():
