@@ -41,7 +41,7 @@ HEARD = {
 
 def main(given: dict[str, str]) -> None:
     folder = Path(given["folder"])
-    steps, more = int(given.get("steps", 400)), int(given.get("more", 200))
+    steps, more = steps_of(given)
     plain = folder / "data"
     if not (plain / "corpus.json").exists():
         slts("prepare", "corpus=synthetic", "profile=lagged", f"clips={given.get('clips', 600)}", f"out={plain}")
@@ -66,6 +66,11 @@ def main(given: dict[str, str]) -> None:
             for heard, modalities in HEARD.get(name, ((corpus, "av"),)):
                 evaluate(of_seed / name, of_seed / heard, modalities)
             write(folder, given)
+
+
+def steps_of(given: dict[str, str]) -> tuple[int, int]:
+    """Of the base, and of what goes on from it."""
+    return int(given.get("steps", 400)), int(given.get("more", 200))
 
 
 def train(folder: Path, name: str, data: Path, *keys: str) -> None:
@@ -111,7 +116,11 @@ def write(folder: Path, given: dict[str, str]) -> None:
     runs = []
     for table in sorted(folder.glob("seed-*/*/heard-*.csv")):
         _, heard, modalities = table.stem.split("-")
-        of = {"seed": int(table.parents[1].name.partition("-")[2]), "system": table.parent.name}
+        of = {
+            "seed": int(table.parents[1].name.partition("-")[2]),
+            "system": table.parent.name,
+            "steps": steps_of(given),
+        }
         runs.append({**of, "heard": heard, "modalities": modalities, **scored_clips(table)})
     write_record(runs, Path(given.get("record", folder / "av2a.json")))
 
