@@ -19,7 +19,7 @@ from slts.data.assembly import assemble_shard, facts_of, merge_shards
 from slts.data.claim import claimed
 from slts.data.media import decode_flac, encode_flac
 from slts.data.shards import read_corpus_json, read_shard
-from slts.reporting.paired import scored_clips, write_record
+from slts.reporting.paired import read_record, scored_clips, write_record
 
 CPU = ("variant=anchored", "tracking=none", "validate_clips=8", "keep_checkpoints=1")
 AV2A = {
@@ -113,16 +113,14 @@ def derive(spoken: Path, out: Path, kind: str) -> None:
 
 
 def write(folder: Path, given: dict[str, str]) -> None:
-    runs = []
+    """The record of all that is scored in the folder; what it holds of other numbers of steps stays."""
+    file, steps, runs = Path(given.get("record", folder / "av2a.json")), list(steps_of(given)), []
     for table in sorted(folder.glob("seed-*/*/heard-*.csv")):
         _, heard, modalities = table.stem.split("-")
-        of = {
-            "seed": int(table.parents[1].name.partition("-")[2]),
-            "system": table.parent.name,
-            "steps": steps_of(given),
-        }
+        of = {"seed": int(table.parents[1].name.partition("-")[2]), "system": table.parent.name, "steps": steps}
         runs.append({**of, "heard": heard, "modalities": modalities, **scored_clips(table)})
-    write_record(runs, Path(given.get("record", folder / "av2a.json")))
+    others = [run for run in read_record(file) if run["steps"] != steps] if file.exists() else []
+    write_record([*others, *runs], file)
 
 
 def slts(*arguments: object) -> None:
