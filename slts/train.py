@@ -19,12 +19,14 @@ if __name__ == "__main__":
 def main(config) -> int:
     import torch
 
+    from slts.data.folds import Fold
     from slts.data.shard_source import corpus_of
     from slts.memory import keep_freed_memory
     from slts.systems import check_task
     from slts.training.processes import end_processes, start_processes
 
     check_task(config)
+    left_out = Fold.of(config.leave_out) if config.leave_out else None
     corpus = corpus_of(config)
     if config.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -32,12 +34,12 @@ def main(config) -> int:
     accelerator = start_processes(config.batch_size, config.precision, config.watchdog_minutes)
     if accelerator.device.type == "cpu":
         keep_freed_memory()
-    status = _train(config, corpus, accelerator)
+    status = _train(config, corpus, left_out, accelerator)
     end_processes(accelerator)
     return status
 
 
-def _train(config, corpus: dict, accelerator) -> int:
+def _train(config, corpus: dict, left_out, accelerator) -> int:
     from accelerate.utils import set_seed
 
     from slts.data.augmentation import Augmentation
@@ -63,9 +65,8 @@ def _train(config, corpus: dict, accelerator) -> int:
     if find_checkpoint(run.path, "last") is None:
         begin_task(task, config, corpus)
     shards = {"window_shards": config.window_shards, "disk_gb": config.disk_gb, "verify_shards": config.verify_shards}
-    dataset = ShardDataset(
-        typed_data(config), "train", *picture, augmentation, config.seed, cache, sounds=task.takes, **shards
-    )
+    learned = {"sounds": task.takes, "without": left_out}
+    dataset = ShardDataset(typed_data(config), "train", *picture, augmentation, config.seed, cache, **learned, **shards)
     fresh = warm_start(Path(config.warm_start), task) if config.warm_start else []
     if accelerator.is_main_process:
         millions = sum(p.numel() for p in task.parameters()) / 1e6

@@ -16,19 +16,30 @@ import psutil
 from safetensors.numpy import load_file
 
 ROOT = Path(__file__).resolve().parent.parent
+SMALL = (
+    "tracking=none", "batch_size=4", "validate_clips=2", "log_every=1", "deterministic=true", "precision=fp32",
+)  # fmt: skip
 TINY = (
-    "experiment=cpu", "tracking=none", "model.image_size=32", "model.width=32", "model.layers=1",
-    "model.frame_width=8", "batch_size=4", "validate_clips=2", "log_every=1", "deterministic=true", "precision=fp32",
+    "experiment=cpu", "model.image_size=32", "model.width=32", "model.layers=1", "model.frame_width=8", *SMALL,
 )  # fmt: skip
 
 
 class Ranks:
     """``slts train`` on ``count`` forked processes; what they print goes to ``log``.
 
-    ``variables`` join their environment, ``prepare(rank)`` is called in each before it trains.
+    ``variables`` join their environment, ``prepare(rank)`` is called in each before it trains; ``common`` are keys
+    before the others, TINY for systems with the networks of SLTS, SMALL for any.
     """
 
-    def __init__(self, count: int, log: Path, *keys: str, prepare: Callable[[int], None] | None = None, **variables):
+    def __init__(
+        self,
+        count: int,
+        log: Path,
+        *keys: str,
+        prepare: Callable[[int], None] | None = None,
+        common: tuple[str, ...] = TINY,
+        **variables,
+    ):
         import slts.training.loop  # noqa: F401  (imported once, before the fork)
         from slts import train  # noqa: F401
 
@@ -49,7 +60,7 @@ class Ranks:
             }
             where |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
             environment = {**(where if count > 1 else {}), **variables}
-            process = server.Process(target=_rank, args=(rank, log, environment, [*TINY, *keys], prepare))
+            process = server.Process(target=_rank, args=(rank, log, environment, [*common, *keys], prepare))
             process.start()
             self.processes.append(process)
 

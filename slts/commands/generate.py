@@ -5,7 +5,9 @@ They lie in out= as their videos lie in input=, subfolders included. The picture
 Any frame rate and length will do; the face is found as in preparation.
 
 `slts generate run=RUN data=DIR out=OUT`: the corpus with KEY.synth.flac beside the rest of each clip, of all splits, in
-the voice of its speaker. Given again after an interruption, it goes on.
+the voice of its speaker. Given again after an interruption, it goes on. With run=[A,B] folds=2, where A was trained
+with leave_out=0/2 and B with leave_out=1/2, each training clip is spoken by the run that did not learn from it, val and
+test by the first; run=[C,A,B] has C, which left nothing out, speak those.
 """
 
 from pathlib import Path
@@ -16,8 +18,6 @@ OF_VIDEOS = ("speaker", "video_stream", "faces")
 
 def main(config) -> int:
     from slts.errors import UserError
-    from slts.systems.contract import SPEECH
-    from slts.systems.trained import load_run_giving
 
     if (config.input is None) == (config.data is None):
         given = "neither" if config.input is None else "both"
@@ -27,14 +27,20 @@ def main(config) -> int:
             raise UserError(
                 f"{unused[0]}={config[unused[0]]} is of videos, and the clips of data= are cut; leave it out"
             )
-        return _speak_corpus(load_run_giving((SPEECH,), "slts generate", config.run, config.checkpoint), config)
+        return _speak_corpus(config)
+    if config.folds > 1 or not isinstance(config.run, str):
+        raise UserError("folds= and several runs are of data=, whose training clips have folds; videos take one run=")
     return _speak_videos(config)
 
 
-def _speak_corpus(run, config) -> int:
+def _speak_corpus(config) -> int:
+    from slts.systems.contract import SPEECH
     from slts.systems.synthesis import synthesise_corpus
+    from slts.systems.trained import load_run_giving
 
-    corpus = synthesise_corpus(run, Path(config.data), Path(config.out), config.batch_size)
+    names = [config.run] if isinstance(config.run, str) else config.run
+    runs = [load_run_giving((SPEECH,), "slts generate", name, config.checkpoint) for name in names]
+    corpus = synthesise_corpus(runs, Path(config.data), Path(config.out), config.batch_size, config.folds)
     clips = sum(split["clips"] for split in corpus["splits"].values())
     print(f"{clips} clips spoken into {config.out}, as KEY.synth.flac beside what was recorded")
     return 0

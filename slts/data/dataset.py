@@ -14,6 +14,7 @@ from slts.audio import SAMPLE_RATE
 from slts.data.augmentation import Augmentation, augment
 from slts.data.decoding import check_picture, check_sound, decode_picture, decode_sound, to_rgb
 from slts.data.facts import LEARNED_FROM, sample_facts
+from slts.data.folds import Fold
 from slts.data.location import Address
 from slts.data.order import SampleOrder
 from slts.data.shard_source import is_sound, shard_source
@@ -48,9 +49,11 @@ class ShardDataset(Dataset):
         disk_gb: room for fetched shards.
         verify_shards: hash every shard at its first use in a process.
         sounds: names of further sounds of the clips that are read too, into ``Batch.sounds``.
+        without: a fold whose clips are left out; every shard is indexed at once for it.
 
     Raises:
-        UserError: no such data or split; on access, a shard that cannot be had, or is damaged, or an unknown speaker.
+        UserError: no such data or split, or no clip in it; on access, a shard that cannot be had, or is damaged, or an
+            unknown speaker.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class ShardDataset(Dataset):
         disk_gb: float = 20.0,
         verify_shards: bool = True,
         sounds: tuple[str, ...] = (),
+        without: Fold | None = None,
     ):
         self.source = shard_source(data, disk_gb, verify_shards)
         corpus = self.source.corpus
@@ -74,13 +78,13 @@ class ShardDataset(Dataset):
         if not shards:
             raise UserError(f"data={data}: no {split} split; it has {', '.join(corpus['splits'])}")
         self.shards = [shard["file"] for shard in shards]
-        self.clips = [shard["clips"] for shard in shards]
+        self.recorded = [shard["clips"] for shard in shards]
         self.digests = [shard["sha256"] for shard in shards] if verify_shards else None
-        self.order = SampleOrder(self.clips, seed, window_shards)
         self.speakers = {name: i for i, name in enumerate(speakers or corpus["speakers"])}
         self.image_size, self.channels = image_size, channels
         self.sounds = sounds
         self.members = (*MEMBERS, *(f"{name}.flac" for name in sounds))
+        self.without = without
         self.augmentation, self.seed = augmentation or Augmentation(), seed
         self.stored_size = corpus.get("size")
         self.indices: dict[int, _Index] = {}
@@ -88,6 +92,10 @@ class ShardDataset(Dataset):
         self.cache_bytes, self.cached = cache_bytes, 0
         if sounds:
             self._index(0)  # whether they are there is told before anything is written
+        self.clips = [len(self._index(i).keys) for i in range(len(shards))] if without else self.recorded
+        if not sum(self.clips):
+            raise UserError(f"data={data}: no {split} clip is left without fold {without}; use fewer folds")
+        self.order = SampleOrder(self.clips, seed, window_shards)
 
     def __len__(self) -> int:
         return len(self.order)
@@ -152,9 +160,9 @@ class ShardDataset(Dataset):
         if shard not in self.indices:
             path = self.source.path(self.shards[shard])
             entries = index_shard(path)
-            if len(entries) != self.clips[shard]:
+            if len(entries) != self.recorded[shard]:
                 raise UserError(
-                    f"{self.shards[shard]}: {len(entries)} samples, and {self.clips[shard]} in corpus.json; "
+                    f"{self.shards[shard]}: {len(entries)} samples, and {self.recorded[shard]} in corpus.json; "
                     "prepare the corpus again"
                 )
             if self.digests and not is_sound(path, self.digests[shard]):
@@ -167,6 +175,8 @@ class ShardDataset(Dataset):
                     f"{path}: clips without {', '.join(f'KEY.{name}' for name in lacking)}, which the system takes;"
                     " give data= with it"
                 )
+            if self.without:
+                entries = [entry for entry in entries if not self.without.holds(entry["key"])]
             places = np.array([[entry["members"][name] for name in self.members] for entry in entries])
             self.indices[shard] = _Index([entry["key"] for entry in entries], places)
         return self.indices[shard]

@@ -48,6 +48,8 @@ class Findings:
     seconds: Counter = field(default_factory=Counter)
     speakers: dict[str, set[str]] = field(default_factory=dict)
     """All three by split, of the samples without a fault."""
+    sounds: Counter = field(default_factory=Counter)
+    """Samples without a fault that have a further sound, by its name (``synth.flac``)."""
     apart: float = 0.0
     """Largest difference between the lengths of picture and sound of a sample, seconds."""
 
@@ -111,6 +113,7 @@ def _verify_shard(shard: Shard, tick: Callable[[], None]) -> Findings:
                 found.seconds[shard.split] += seconds
                 found.speakers.setdefault(shard.split, set()).add(facts["speaker"])
                 found.apart = max(found.apart, apart)
+                found.sounds.update(read.keys() - set(MEMBERS))
             tick()
     return found
 
@@ -143,6 +146,7 @@ def _join(parts: list[Findings]) -> Findings:
         whole.keys += part.keys
         whole.clips += part.clips
         whole.seconds += part.seconds
+        whole.sounds += part.sounds
         for split, speakers in part.speakers.items():
             whole.speakers.setdefault(split, set()).update(speakers)
         whole.apart = max(whole.apart, part.apart)
@@ -161,6 +165,13 @@ def _compare(corpus: dict, found: Findings, data: Path) -> list[str]:
         ):
             if abs(there - stated[what]) > slack:
                 faults.append(f"{data}: {split} has {there:.6g} good {what}, corpus.json says {stated[what]}")
+    whole = sum(found.clips.values())
+    sounds = dict.fromkeys(["synth.flac"], 0) if "synthesised" in corpus else {}
+    faults += [
+        f"{data}: {times} of {whole} good clips have KEY.{name}, which all or none must have"
+        for name, times in {**sounds, **found.sounds}.items()
+        if times < whole
+    ]
     listed = {shard["file"] for shard in corpus["shards"]}
     faults += [f"{path}: not in corpus.json" for path in sorted(data.glob("*.tar")) if path.name not in listed]
     if hashlib.sha256(json.dumps(corpus["shards"]).encode()).hexdigest()[:12] != corpus["hash"]:

@@ -15,13 +15,22 @@ class Conformer(nn.Module):
     """A stack of conformer blocks. The published S and M have 16 layers, widths 144 and 256, 4 heads.
 
     width: of input, output and every block, a multiple of heads and even. kernel: frames the depthwise convolution
-    spans, odd. dropout: after every module and on the attention weights.
+    spans, odd. dropout: after every module and on the attention weights. hidden: width inside the feed-forward layers;
+    None is 4 width.
     """
 
-    def __init__(self, width: int, layers: int, heads: int, kernel: int = 31, dropout: float = 0.1):
+    def __init__(
+        self,
+        width: int,
+        layers: int,
+        heads: int,
+        kernel: int = 31,
+        dropout: float = 0.1,
+        hidden: int | None = None,
+    ):
         super().__init__()
         self.width = width
-        self.blocks = nn.ModuleList(Block(width, heads, kernel, dropout) for _ in range(layers))
+        self.blocks = nn.ModuleList(Block(width, heads, kernel, dropout, hidden or 4 * width) for _ in range(layers))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """x (B, T, width), mask (B, T) bool, True where a frame is valid -> (B, T, width), zero where it is not."""
@@ -32,12 +41,12 @@ class Conformer(nn.Module):
 
 
 class Block(nn.Module):
-    def __init__(self, width: int, heads: int, kernel: int, dropout: float):
+    def __init__(self, width: int, heads: int, kernel: int, dropout: float, hidden: int):
         super().__init__()
-        self.feed_forward_before = feed_forward(width, dropout)
+        self.feed_forward_before = feed_forward(width, dropout, hidden)
         self.attention = RelativeAttention(width, heads, dropout)
         self.convolution = ConvolutionModule(width, kernel, dropout)
-        self.feed_forward_after = feed_forward(width, dropout)
+        self.feed_forward_after = feed_forward(width, dropout, hidden)
         self.norm = nn.LayerNorm(width)
 
     def forward(self, x: Tensor, positions: Tensor, mask: Tensor | None) -> Tensor:
@@ -48,14 +57,14 @@ class Block(nn.Module):
         return self.norm(x)
 
 
-def feed_forward(width: int, dropout: float) -> nn.Sequential:
-    """Section 2.3: expansion by 4, swish."""
+def feed_forward(width: int, dropout: float, hidden: int) -> nn.Sequential:
+    """Section 2.3: expansion (by 4 there), swish."""
     return nn.Sequential(
         nn.LayerNorm(width),
-        nn.Linear(width, 4 * width),
+        nn.Linear(width, hidden),
         nn.SiLU(),
         nn.Dropout(dropout),
-        nn.Linear(4 * width, width),
+        nn.Linear(hidden, width),
         nn.Dropout(dropout),
     )
 

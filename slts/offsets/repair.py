@@ -46,7 +46,8 @@ def repair_corpus(data: Path, offsets: dict[str, float], method: str, out: Path)
     if further := {name for entry in entries for name in entry["members"]} - set(MEMBERS):
         raise UserError(
             f"data={data} holds further sounds ({', '.join(sorted(further))}), which are in time with its pictures and"
-            " would not be after the repair; repair the corpus that they were made for, and make them anew"
+            " would not be after the repair; repair the corpus that they were made for and make them anew: slts offsets"
+            f" action=apply data=FOLDER out={out}, then slts generate run=RUN data={out} out=..."
         )
     keys = {entry["key"] for entry in entries}
     if not keys & offsets.keys():

@@ -20,8 +20,9 @@ CORPUS = {"table4_chem_mos": "Lip2Wav-chem", "table5_grid4s": "GRID-4S", "table6
 """Of the tables that are about one corpus."""
 
 
-def load_published(file: Path | None = None) -> dict:
-    """The SLTS paper's part of the file; without a name, of the copy in the package or in the checkout.
+def load_published(file: Path | None = None, part: str = "slts") -> dict:
+    """The SLTS paper's part of the file, or that of ``other_papers``; without a name, of the copy in the package or in
+    the checkout.
 
     Raises UserError when there is no such file or it is not of this form.
     """
@@ -30,7 +31,7 @@ def load_published(file: Path | None = None) -> dict:
     for place in places:
         if place.is_file():
             try:
-                return read_yaml(place, LARGEST)["slts"]
+                return read_yaml(place, LARGEST)[part]
             except (OSError, ValueError, KeyError, TypeError):
                 raise UserError(f"published={place} is not a file of published results") from None
     raise UserError(f"no {places[0]}; give published=FILE, the checkout's analysis/published_results.yaml")
@@ -51,6 +52,21 @@ def published_rows(published: dict, table: str) -> pd.DataFrame:
             dummy = bool(figures.pop("r2_dummy", False))
             rows.append({"corpus": _full(corpus), "system": system, "dummy": dummy, **figures})
     return pd.DataFrame(rows)
+
+
+def video_to_speech_rows(others: dict) -> pd.DataFrame:
+    """One row a system and data set of AV2A's paper and its relatives, in ``other_papers``: system, data, and the
+    figures by the columns of results.jsonl, ``w_wer`` in per cent. All are from a third party's digest."""
+    av2a = others["av2a_2307_16584"]
+    listed = [("AV2A, WaveGAN", data, figures) for data, figures in av2a["best_wavegan_pretrained_md_gt"].items()]
+    listed.append(("AV2A, best waveform", "LRW", {"wer": av2a["LRW_best_raw_waveform_wer"]}))
+    for paper, system in (("v2a_pretraining_2306_15464", "V2A-MelSpec"), ("svts_2205_02058", "SVTS")):
+        listed += [(system, data, figures) for data, figures in others[paper].items()]
+    renamed = {"wer": "w_wer"}
+    return pd.DataFrame(
+        {"system": system, "data": data.replace("_", " "), **{renamed.get(n, n): v for n, v in figures.items()}}
+        for system, data, figures in listed
+    )
 
 
 def _full(corpus: str) -> str:

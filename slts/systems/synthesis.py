@@ -1,6 +1,7 @@
-"""A trained run applied to a whole corpus: every clip spoken, beside what was recorded (arXiv 2307.16584, step 2)."""
+"""Trained runs applied to a whole corpus: every clip spoken, beside what was recorded (arXiv 2307.16584, step 2)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from slts.data.dataset import ShardDataset
 from slts.data.media import encode_flac
 from slts.data.shards import read_corpus_json, read_shard
 from slts.errors import UserError, disk_fault
+from slts.systems.cross_fit import Speakers, speakers
 from slts.systems.trained import TrainedRun
 from slts.training.rng import rng_aside
 
@@ -21,39 +23,43 @@ SYNTH = "synth"
 """The further sound ``KEY.synth.flac``: what a run says of the picture, in sync with it."""
 
 
-def synthesise_corpus(run: TrainedRun, data: Path, out: Path, batch_size: int = 16) -> dict:
+def synthesise_corpus(runs: Sequence[TrainedRun], data: Path, out: Path, batch_size: int = 16, folds: int = 1) -> dict:
     """Write the corpus in ``data`` to ``out`` with ``KEY.synth.flac`` in every sample; finished shards are kept.
 
     Pictures, sounds and facts are copied as they are. The speech of a clip is as long as its picture. Its last 80 ms
     may depend on ``batch_size``, as the shorter clips of a batch are padded to the longest.
 
     Args:
-        run: gives speech.
-        data: shards of slts prepare whose speakers and frame rates the run knows.
+        runs: give speech; one, or with ``folds`` those of ``slts.systems.cross_fit.speakers``.
+        data: shards of slts prepare whose speakers and frame rates the runs know.
         out: another folder.
+        folds: of the training clips, each spoken by the run that did not learn from it; 1 is all by the one run.
 
     Returns:
         The new corpus.json. Its ``synthesised`` holds the hash of the corpus it came from (``of``) and
-        ``TrainedRun.provenance``.
+        ``Speakers.provenance``.
 
     Raises:
         UserError: ``out`` is ``data`` or holds something else, ``data`` was synthesised before or is of other speakers
-            or frame rates, a shard is not the one that corpus.json records, or the disk is full.
+            or frame rates, a run learned from what it would speak, a shard is not the one that corpus.json records, or
+            the disk is full.
     """
     corpus = read_corpus_json(data)
-    _refuse(run, corpus, data, out)
-    made = {"of": corpus["hash"], **run.provenance()}
+    for run in runs:
+        _refuse(run, corpus, data, out)
+    voices = speakers(runs, folds, corpus, data)
+    made = {"of": corpus["hash"], **voices.provenance()}
     # What is known of the corpus beyond its shards, that it was repaired for one, stays known.
     record = {name: corpus[name] for name in ("repaired",) if name in corpus} | {"synthesised": made}
     files = [shard["file"] for shard in corpus["shards"]]
-    splits = {split: run.dataset(data, split) for split in dict.fromkeys(file.partition("-")[0] for file in files)}
+    splits = dict.fromkeys(file.partition("-")[0] for file in files)
+    seen = {split: [run.dataset(data, split) for run in voices.runs] for split in splits}
     try:
         with claimed(out, corpus["config"] | {"synthesis": made}):
             for file in track(files, "speaking"):
                 if facts_of(out / file) is None:
-                    assemble_shard(
-                        out / file, _spoken(run, splits[file.partition("-")[0]], data / file, batch_size), []
-                    )
+                    samples = _spoken(voices, seen[file.partition("-")[0]], data / file, batch_size)
+                    assemble_shard(out / file, samples, [])
             shards = [out / file for file in files]
             return merge_shards(out, shards, corpus["name"], corpus["config"], record, rejections(data))
     except OSError as error:
@@ -67,7 +73,8 @@ def _refuse(run: TrainedRun, corpus: dict, data: Path, out: Path) -> None:
     if before := corpus.get("synthesised"):
         raise UserError(
             f"data={data} was spoken by the run {before.get('run')} already; give the corpus that it was made from,"
-            f" whose corpus.json has the hash {before.get('of')}"
+            f" whose corpus.json has the hash {before.get('of')}: slts generate run={run.directory.path} data=FOLDER"
+            f" out={out}"
         )
     if strangers := sorted({*corpus["speakers"]} - {*run.corpus["speakers"]}):
         raise UserError(
@@ -82,20 +89,30 @@ def _refuse(run: TrainedRun, corpus: dict, data: Path, out: Path) -> None:
         )
 
 
-def _spoken(run: TrainedRun, dataset: ShardDataset, shard: Path, batch_size: int) -> Iterator[dict]:
-    """The samples of a shard with their speech."""
-    number = dataset.shards.index(shard.name)
-    first, samples = int(dataset.order.starts[number]), read_shard(shard)
-    for start in range(0, dataset.clips[number], batch_size):
-        places = range(first + start, first + min(start + batch_size, dataset.clips[number]))
-        clips = [dataset[0, place] for place in places]
-        with rng_aside():  # vocoders draw noise: the same for a clip whenever its shard is made
-            torch.manual_seed(0)
-            speech = run.task.generate(collate(clips).to(run.device)).float().cpu()
-        for clip, said in zip(clips, speech, strict=True):
-            length = len(clip["audio"])
-            said = functional.pad(said[:length], (0, max(0, length - len(said))))
-            sample = next(samples)
+def _spoken(voices: Speakers, seen: list[ShardDataset], shard: Path, batch_size: int) -> Iterator[dict]:
+    """The samples of a shard with their speech; ``seen`` are the split's clips as each of the runs sees them."""
+    split, number = shard.name.partition("-")[0], seen[0].shards.index(shard.name)
+    first, count, samples = int(seen[0].order.starts[number]), seen[0].clips[number], read_shard(shard)
+    for start in range(0, count, batch_size):
+        batch = list(islice(samples, batch_size))
+        speech: dict[int, torch.Tensor] = {}
+        for run, dataset in zip(voices.runs, seen, strict=True):
+            mine = [place for place, sample in enumerate(batch) if voices.of(split, sample["key"]) is run]
+            if mine:
+                speech |= zip(mine, _speech(run, [dataset[0, first + start + place] for place in mine]), strict=True)
+        for place, sample in enumerate(batch):
             if f"{SYNTH}.flac" in sample:
                 raise UserError(f"{shard}: {sample['key']} has a sound '{SYNTH}' already; give a corpus without it")
-            yield sample | {f"{SYNTH}.flac": encode_flac(said.clamp(-1, 1).numpy())}
+            yield sample | {f"{SYNTH}.flac": encode_flac(speech[place].clamp(-1, 1).numpy())}
+
+
+def _speech(run: TrainedRun, clips: list[dict]) -> list[torch.Tensor]:
+    """What a run says of some clips, each (N,) as long as its picture."""
+    with rng_aside():  # vocoders draw noise: the same for a clip whenever its shard is made
+        torch.manual_seed(0)
+        speech = run.task.generate(collate(clips).to(run.device)).float().cpu()
+    lengths = [len(clip["audio"]) for clip in clips]
+    return [
+        functional.pad(said[:length], (0, max(0, length - len(said))))
+        for length, said in zip(lengths, speech, strict=True)
+    ]

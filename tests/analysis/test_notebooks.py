@@ -8,6 +8,7 @@ from conftest import ROOT, slts
 from nbclient import NotebookClient
 
 from slts.reporting.evidence import collect_evidence, write_evidence
+from slts.reporting.paired import scored_clips, write_record
 
 TINY = [
     "experiment=cpu", "tracking=none", "model.image_size=32", "model.width=32", "model.layers=1", "model.frame_width=8",
@@ -23,13 +24,17 @@ def runs(tiny_corpus, tmp_path_factory):
     for sync in ("dsm", "none"):
         slts("evaluate", f"run={runs}/tiny", "split=test", "workers=1", "show=1", f"sync={sync}")
     write_evidence(collect_evidence(runs), runs / "evidence.json")
+    scored = {"steps": [2, 2], "heard": "spoken", "modalities": "av", **scored_clips(runs / "tiny" / "clips-test.csv")}
+    write_record(
+        [{"seed": 0, "system": name, **scored} for name in ("base", "control", "both")], runs.parent / "a.json"
+    )
     return runs
 
 
 def test_one_notebook_a_table_and_a_figure():
     names = {notebook.stem for notebook in NOTEBOOKS}
     assert {f"table{number}" for number in range(1, 8)} | {
-        "figure5", "figure6", "offsets_against_truth", "evidence", "sweeps"
+        "figure5", "figure6", "offsets_against_truth", "evidence", "sweeps", "av2a"
     } == names  # fmt: skip
 
 
@@ -39,6 +44,7 @@ def test_executes_on_a_small_run(notebook, runs, tiny_corpus, monkeypatch):
     monkeypatch.setenv("SLTS_DATA", str(tiny_corpus.parent))
     monkeypatch.setenv("SLTS_EVIDENCE", str(runs))
     monkeypatch.setenv("SLTS_GRID", "nowhere")
+    monkeypatch.setenv("SLTS_AV2A", str(runs.parent / "a.json"))
     monkeypatch.delenv("SLTS_RATINGS", raising=False)
     content = nbformat.read(notebook, as_version=4)
     NotebookClient(content, timeout=120, resources={"metadata": {"path": ROOT / "analysis"}}).execute()
@@ -48,6 +54,7 @@ def test_executes_on_a_small_run(notebook, runs, tiny_corpus, monkeypatch):
         "offsets_against_truth": "image/png",
         "figure6": "image/jpeg",
         "sweeps": "image/png",
+        "av2a": "3 scored runs, seeds [0]",
     }
     assert ours.get(notebook.stem, "generated, lagged offsets") in shown
     assert "GRID s1" not in shown and "traceback" not in shown

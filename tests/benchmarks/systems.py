@@ -1,13 +1,15 @@
-"""SLTS beside VCA-GAN: clips a second in training, and seconds of speech a second when generating.
+"""Speaking systems beside SLTS: clips a second in training, and seconds of speech a second when generating.
 
     python tests/benchmarks/systems.py [--steps N] [--clips N] [--full]
 
-The sizes for a CPU, or with --full (and on a GPU) the papers' own. Both take random clips of 1.6 s, in turn. Timed as
-in training.py; medians are printed, nothing is judged.
+The sizes for a CPU, or with --full (and on a GPU) the papers' own. All take random clips of 1.6 s, in turn. AV2A hears
+speech that is there; "alone" is of silent video, which its base speaks first. Timed as in training.py; medians are
+printed, nothing is judged.
 """
 
 import argparse
 import time
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,8 +17,22 @@ from training import CUDA, DEVICE, Step, configure, random_batch
 
 from slts.memory import keep_freed_memory
 
-SMALL = {"slts": ["experiment=cpu"], "vcagan": ["experiment=vcagan_cpu"]}
-FULL = {"slts": ["model=s", "vocoder=univnet_c16"], "vcagan": ["experiment=vcagan"]}
+SMALL = {
+    "slts": ["experiment=cpu"],
+    "vcagan": ["experiment=vcagan_cpu"],
+    "svts": ["experiment=svts_cpu"],
+    "v2a_wavegan": ["experiment=wavegan_cpu"],
+    "av2a": ["experiment=av2a_cpu", "task.base=b"],
+    "av2a_wavegan": ["experiment=av2a_wavegan_cpu", "task.base=b"],
+}
+FULL = {
+    "slts": ["model=s", "vocoder=univnet_c16"],
+    "vcagan": ["experiment=vcagan"],
+    "svts": ["experiment=svts"],
+    "v2a_wavegan": ["experiment=wavegan"],
+    "av2a": ["task=av2a", "model=s", "vocoder=univnet_c16", "task.base=b"],
+    "av2a_wavegan": ["task=av2a_wavegan", "task.base=b"],
+}
 
 
 def clock() -> float:
@@ -39,8 +55,10 @@ def main() -> None:
     systems = {}
     for name, overrides in (FULL if options.full else SMALL).items():
         config = configure([*overrides, *shared])
-        systems[name] = Step(config), random_batch(config)
-    training, generating = ({name: [] for name in systems} for _ in range(2))
+        step, batch = Step(config), random_batch(config)
+        batch.sounds = {sound: batch.audio for sound in step.task.takes}
+        systems[name] = step, batch
+    training, generating, alone = ({name: [] for name in systems} for _ in range(3))
     for round_ in range(options.steps + 2):
         for name, (step, batch) in systems.items():
             step.task.train()
@@ -48,20 +66,24 @@ def main() -> None:
             step.task.eval()
             start = clock()
             step.task.generate(batch)
+            heard = clock()
+            step.task.generate(replace(batch, sounds={}))
             if round_ > 1:
                 training[name].append(taken)
-                generating[name].append(clock() - start)
+                generating[name].append(heard - start)
+                alone[name].append(clock() - heard)
     print(
         f"{DEVICE}, {options.clips} clips of 1.6 s, {'papers' if options.full else 'cpu'} sizes, {options.steps} rounds"
     )
-    print(f"{'':<8}{'M params':>10}{'step ms':>10}{'clips/s':>10}{'generated s/s':>15}")
+    print(f"{'':<13}{'M params':>10}{'step ms':>10}{'clips/s':>10}{'generated s/s':>15}{'alone':>8}{'step / SLTS':>13}")
     for name, (step, _) in systems.items():
-        taken, spoken = (float(np.median(times[name])) for times in (training, generating))
-        size = sum(p.numel() for p in step.task.parameters()) / 1e6
-        rates = options.clips / taken, 1.6 * options.clips / spoken
-        print(f"{name:<8}{size:>10.2f}{1e3 * taken:>10.0f}{rates[0]:>10.2f}{rates[1]:>15.1f}")
-    for what, times in (("training", training), ("generating", generating)):
-        print(f"{what}: SLTS / VCA-GAN {np.median(times['vcagan']) / np.median(times['slts']):.2f}")
+        taken, spoken, silent = (float(np.median(times[name])) for times in (training, generating, alone))
+        size = sum(p.numel() for p in step.task.parameters() if p.requires_grad) / 1e6
+        seconds = 1.6 * options.clips
+        print(
+            f"{name:<13}{size:>10.2f}{1e3 * taken:>10.0f}{options.clips / taken:>10.2f}{seconds / spoken:>15.1f}"
+            f"{seconds / silent:>8.1f}{taken / np.median(training['slts']):>13.2f}"
+        )
 
 
 if __name__ == "__main__":

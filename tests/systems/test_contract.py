@@ -15,6 +15,8 @@ EXPERIMENTS = {
     "lipsync_expert": ["lipsync_expert_cpu"],
     "wav2lip": ["wav2lip_cpu", "task.expert=e"],
     "av2a": ["av2a_cpu", "task.base=b"],
+    "v2a_wavegan": ["wavegan_cpu"],
+    "av2a_wavegan": ["av2a_wavegan_cpu", "task.base=b"],
 }
 PROTOCOLS = {
     contract.SPEECH: contract.GivesSpeech,

@@ -65,6 +65,21 @@ def masked_mse(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     return (error * valid).sum() / valid.sum().clamp_min(1)
 
 
+def masked_l1(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """Mean absolute error, as ``masked_mse``."""
+    error = (prediction.float() - target.float()).abs().mean(-1)
+    return (error * valid).sum() / valid.sum().clamp_min(1)
+
+
+def spectral_convergence(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """Frobenius norm of the difference over that of the target, over the valid frames (B, T) of each clip's
+    (B, T, bands); the mean over clips."""
+    inside = valid.float()[..., None]
+    difference = ((prediction.float() - target.float()) * inside).square().sum((1, 2))
+    # The square root has no gradient at zero.
+    return (difference.clamp_min(1e-12) / (target.float() * inside).square().sum((1, 2)).clamp_min(1e-6)).sqrt().mean()
+
+
 def soft_loss(target: Tensor, corrected: Tensor, lengths: Tensor, radius: int) -> Tensor:
     """Eq. 4 over frames K .. T-K-1, where no mass of the kernel of eq. 3 falls outside the clip."""
     index = torch.arange(target.shape[1], device=target.device)

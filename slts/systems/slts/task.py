@@ -9,6 +9,7 @@ from slts.audio.upsampling import mel_lengths, upsample_by_time
 from slts.data.batch import Batch
 from slts.errors import UserError
 from slts.layers.frame_encoder import FrameEncoder
+from slts.layers.lip_front import LipFront
 from slts.layers.vocoders import build_vocoder
 from slts.systems.contract import OFFSETS, SINGLE_FRAMES, SPEECH, OffsetEstimate
 from slts.systems.slts.mel_decoder import ContextFreeProbe, MelDecoder
@@ -16,20 +17,33 @@ from slts.systems.slts.offset_predictor import OffsetPredictor
 from slts.systems.slts.synchronisation import (
     confidence,
     hard_correct,
+    masked_l1,
     masked_mse,
     most_likely_offset,
     self_synchronisation_loss,
     soft_correct,
     soft_loss,
+    spectral_convergence,
 )
+
+DISTANCES = {"hard": masked_mse, "l1": masked_l1, "convergence": spectral_convergence}
+"""Of the hard-corrected mel from the target, by the name of their weight: eq. 6, and SVTS's two."""
 
 
 def check(config) -> None:
-    """Refuses networks of other tasks, an anchor without ASM, discriminators without a vocoder to train, and chunks too
-    short for the sync radius or the vocoder. Raises UserError."""
+    """Refuses networks of other tasks, ASM on features that mix frames, an anchor without ASM, discriminators without a
+    vocoder to train, and chunks too short for the sync radius or the vocoder. Raises UserError."""
     task, vocoder = config.task, config.vocoder
     if "heads" not in config.model:
         raise UserError(f"model={config.model.name} is not for task={task.name}; use model=s, m or small")
+    five_frames = config.model.get("front") == "five_frames"  # older runs have no such key
+    if five_frames and (task.dsm or task.loss.ssm):
+        raise UserError(
+            f"model={config.model.name} sees five frames at once, which can hide an offset from DSM and SSM; take"
+            " variant=svts or variant=no_asm, on data in sync (slts offsets action=apply), or model.front=single_frames"
+        )
+    if five_frames and config.model.checkpointing:
+        raise UserError("model.checkpointing=true recomputes single frames only; set it to false with five_frames")
     if task.discriminators and vocoder.name != "univnet":
         raise UserError(
             f"task.discriminators=true needs a vocoder that is trained, and vocoder={vocoder.name} is not; add"
@@ -37,7 +51,8 @@ def check(config) -> None:
         )
     if not task.dsm and task.soft_source == "probe":
         raise UserError("task.soft_source=probe anchors DSM, which task.dsm=false removes; set one of the two back")
-    if not task.loss.hard and (task.stop_gradient or not task.dsm):
+    of_mel = any(task.loss.get(name) for name in DISTANCES)
+    if not of_mel and (task.stop_gradient or not task.dsm):
         raise UserError(
             "task.loss.hard=0 leaves the decoder without a loss of its mel; add task.stop_gradient=false and"
             " task.dsm=true, so that the soft loss trains it"
@@ -65,6 +80,14 @@ def build(config, corpus: dict) -> "SltsTask":
     return SltsTask(config.task, config.model, config.vocoder, corpus)
 
 
+def picture_encoder(model) -> nn.Module:
+    """(B, T, channels, H, W) to (B, T, 8 frame_width): of single frames, or of five at a time."""
+    blocks = tuple(model.frame_blocks)
+    if model.get("front", "single_frames") == "five_frames":
+        return LipFront(model.channels, model.frame_width, blocks)
+    return FrameEncoder(model.channels, model.frame_width, blocks, checkpointing=model.checkpointing)
+
+
 class SltsTask(nn.Module):
     """Frame encoder, decoder, DSM, SSM and vocoder, with their losses.
 
@@ -72,7 +95,7 @@ class SltsTask(nn.Module):
     from which come the speakers and the statistics that standardise the mel.
     """
 
-    takes, fps, offset_step_ms, sure_above = (), None, 10.0, None
+    takes, offset_step_ms, sure_above = (), 10.0, None
 
     def __init__(self, task, model, vocoder, corpus: dict):
         super().__init__()
@@ -80,9 +103,7 @@ class SltsTask(nn.Module):
         self.stop_gradient, self.correction = task.stop_gradient, task.correction
         self.register_buffer("mel_mean", torch.tensor(corpus["mel"]["mean"]))
         self.register_buffer("mel_std", torch.tensor(corpus["mel"]["std"]))
-        self.frame_encoder = FrameEncoder(
-            model.channels, model.frame_width, tuple(model.frame_blocks), checkpointing=model.checkpointing
-        )
+        self.frame_encoder = picture_encoder(model)
         features = 8 * model.frame_width
         self.decoder = MelDecoder(
             features=features,
@@ -95,7 +116,14 @@ class SltsTask(nn.Module):
             dropout=model.dropout,
             postnet_width=model.postnet_width,
             bands=BANDS,
+            hidden=model.get("feed_forward_width"),
         )
+        self.fps = self.decoder.postnet.fps
+        if self.fps and (others := [rate for rate in corpus.get("fps", []) if rate != self.fps]):
+            raise UserError(
+                f"model.postnet_width=0 makes four mel frames of each video frame at {self.fps:g} a second, and the"
+                f" data has {others[0]:g}; prepare it with slts prepare fps={self.fps:g}"
+            )
         sizes = (features, BANDS, model.embedding_width, task.radius, task.temperature)
         self.dsm = OffsetPredictor(*sizes) if task.dsm else None
         self.ssm = OffsetPredictor(*sizes) if task.loss.ssm else None
@@ -154,13 +182,19 @@ class SltsTask(nn.Module):
         if on_sound_clock:
             offset, sure = in_sync, 1.0
         hard, valid = hard_correct(mel, offset if self.correction == "repaired" else -offset, lengths)
-        losses["hard"] = self.weight.hard * masked_mse(hard, target, valid)
+        losses |= self.of_mel(hard, target, valid)
         if self.weight.intelligibility:
             # A wrong shift spoils this loss more than it does eq. 6: clips count as far as DSM is sure of theirs.
             score = mel_intelligibility(self.as_log_mel(target), self.as_log_mel(hard), valid)
             losses["intelligibility"] = self.weight.intelligibility * (sure * (1 - score)).mean()
         losses |= self.vocoder.losses(hard, valid, batch.audio)
         return losses, report
+
+    def of_mel(self, mel: Tensor, target: Tensor, valid: Tensor) -> dict[str, Tensor]:
+        """The distances of a corrected mel from the target that have a weight, and that of eq. 6: with a weight of 0 it
+        still gives every network a gradient, as DDP wants it."""
+        weights = {name: self.weight.get(name, 0.0) for name in DISTANCES}  # older runs know hard alone
+        return {name: w * DISTANCES[name](mel, target, valid) for name, w in weights.items() if w or name == "hard"}
 
     def target_mel(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Standardised mel of the recorded audio (B, T_m, 80) and its valid frames (B,)."""
@@ -174,7 +208,9 @@ class SltsTask(nn.Module):
 
     def encode(self, batch: Batch) -> Tensor:
         """Frame features F (B, T_v, D_f) of the pictures, brought to about -2..2."""
-        return self.frame_encoder((batch.video.float() - 128) / 64)
+        pictures = (batch.video.float() - 128) / 64
+        of_clips = (batch.valid,) if isinstance(self.frame_encoder, LipFront) else ()
+        return self.frame_encoder(pictures, *of_clips)
 
     @torch.no_grad()
     def generate(self, batch: Batch) -> Tensor:

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -87,11 +88,26 @@ def test_the_base_is_a_part_of_the_run_and_is_not_trained(place, trained):
     assert told["run"] == "base" and len(told["weights"]) == 64
 
 
-def test_two_processes_drop_modalities(place):
-    two = train(place, "two", "task.procedure=dropout", processes=2)
-    weights = load_file(two / "last" / "model.safetensors")
-    assert len(list((two / "last").glob("rng-*.safetensors"))) == 2
-    assert all(value.isfinite().all() for value in weights.values())
+def test_two_processes_take_fifty_steps_of_dropout(place):
+    """Each rank draws its own inputs: a network that one of them skipped would hang both, or raise."""
+    two = train(place, "two", "task.procedure=dropout", "steps=50", "validate_every=50", processes=2)
+    rows = [json.loads(line) for line in (two / "metrics.jsonl").read_text().splitlines()]
+    taken = {row["step"]: row["value"] for row in rows if row["name"] == "loss/total"}
+    assert len(taken) == 50 and all(math.isfinite(value) for value in taken.values())
+    assert not any(row["value"] for row in rows if row["name"] == "train/skipped")
+    generators = [load_file(file) for file in sorted((two / "last").glob("rng-*.safetensors"))]
+    assert len(generators) == 2
+    assert any(not torch.equal(generators[0][name], generators[1][name]) for name in generators[0])
+    kept, base = (load_file(at / "last" / "model.safetensors") for at in (two, place / "runs" / "base"))
+    assert all(value.isfinite().all() for value in kept.values())
+    means = [name for name in kept if name.startswith("statistics.") and name.endswith("running_mean")]
+    # Rank 0 has drawn all three in fifty steps, and each set has gone its own way.
+    assert means and all(
+        not torch.equal(kept[f"{name.replace('.a_', '.av_')}"], kept[name])
+        for name in means
+        if name.startswith("statistics.a_")
+    )
+    assert not torch.equal(kept["decoder.postnet.1.running_mean"], base["decoder.postnet.1.running_mean"])
 
 
 @pytest.mark.parametrize("modalities", [None, "a", "v"])

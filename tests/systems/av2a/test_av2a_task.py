@@ -45,10 +45,12 @@ def batch(clips: int = 2, frames: int = 40, fps: float = 25.0) -> Batch:
     )
 
 
-@pytest.mark.parametrize("variant", ["paper", "anchored", "no_asm"])
+@pytest.mark.parametrize(
+    "base", [["variant=paper"], ["variant=anchored"], ["variant=no_asm"], ["variant=svts", "model=svts_small"]]
+)
 @pytest.mark.parametrize("split", ["true", "false"])
-def test_it_begins_as_its_base(variant, split):
-    task = make(f"variant={variant}", f"task.split_statistics={split}").eval()
+def test_it_begins_as_its_base(base, split):
+    task = make(*base, f"task.split_statistics={split}").eval()
     clips = batch()
     own, base = task.reconstruct(clips, 160), task.base.reconstruct(clips, 160)
     for ours, theirs in zip(own, base, strict=True):
