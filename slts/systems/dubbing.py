@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import av
@@ -18,6 +17,7 @@ from slts.audio import SAMPLE_RATE
 from slts.data.augmentation import fit_picture
 from slts.data.clip import Reject
 from slts.data.faces import LINES, FaceCrop, cut, square
+from slts.data.faces.edge import soft_edge
 from slts.data.faces.tracks import moving_boxes, one_person
 from slts.data.media import read_audio
 from slts.data.media.film import Film, FilmWriter, FrameReader, Survey
@@ -39,8 +39,8 @@ LOOKS = 16
 """Pictures in which faces are looked for at once."""
 SHORTEST = 0.2
 """Seconds of sound that a picture's lips need."""
-FEATHER = 0.1
-"""Width of the soft edge as a share of the face's side."""
+REFERENCES = 5
+"""Pictures of the person that a run may choose its reference among."""
 BACK_AND_FORTH, HOLD = "back_and_forth", "hold"
 """What a film does that is shorter than its sound."""
 LARGEST_SIDECAR = 2**20
@@ -204,20 +204,6 @@ def frame_order(film: Film, count: int, short: str = BACK_AND_FORTH) -> np.ndarr
     return nearest(film.times, film.times[0] + place / film.rate)
 
 
-@lru_cache(8)  # a face keeps its size for some frames
-def soft_edge(side: int) -> np.ndarray:
-    """How much of a drawn face of ``side`` pixels is taken: (side, side, 1) in 0..1, the lower half without its rim."""
-    place = (np.arange(side) + 0.5) / side
-
-    def rise(x: np.ndarray) -> np.ndarray:
-        x = x.clip(0, 1)
-        return x * x * (3 - 2 * x)
-
-    inwards = rise(np.minimum(place, 1 - place) / FEATHER)
-    down = np.minimum(rise((place - 0.5 + FEATHER / 2) / FEATHER), rise((1 - place) / FEATHER))
-    return (down[:, None] * inwards[None])[..., None].astype(np.float32)
-
-
 class _Artist:
     """Draws pieces of a film."""
 
@@ -227,8 +213,8 @@ class _Artist:
         self.run, self.how, self.sound, self.film, self.faces, self.reader = run, how, sound, film, faces, reader
         # One picture for all: the lips of the reference then cannot move with those of the film.
         seen = np.flatnonzero(faces.seen)
-        middle = int(seen[len(seen) // 2])
-        self.reference = self._fitted(reader.read(middle, middle), [middle])
+        places = np.unique(seen[(len(seen) * (2 * np.arange(REFERENCES) + 1)) // (2 * REFERENCES)])
+        self.references = self._fitted([reader.read(place, place)[0] for place in places], places)
 
     def piece(self, first: int, order: np.ndarray) -> list[np.ndarray]:
         """The pictures ``first``, ``first`` + 1, ... of the output, which are the frames ``order`` of the film."""
@@ -244,7 +230,7 @@ class _Artist:
         heard = self.sound[round(start * SAMPLE_RATE) : round((seconds[-1] + REACH) * SAMPLE_RATE)]
         given = self._fitted([shown[place] for place in drawn], order[drawn])
         faces = self.run.task.draw_at(
-            given, self._tensor(np.float32(seconds - start)), self._tensor(heard)[None], self.reference
+            given, self._tensor(np.float32(seconds - start)), self._tensor(heard)[None], self.references
         )
         for place, face in zip(drawn, faces.permute(0, 2, 3, 1).cpu().numpy(), strict=True):
             shown[place] = self._pasted(shown[place], face, self.faces.squares[order[place]])
