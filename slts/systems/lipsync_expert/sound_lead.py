@@ -15,9 +15,10 @@ NONE, TRUTH, DSM = "none", "truth", "dsm"
 
 def check_sync(config) -> None:
     """Refuses a table without a use, and its use without one. Raises UserError."""
-    if (config.task.sync == DSM) != (config.task.offsets is not None):
+    table = config.task.get("offsets")
+    if (config.task.sync == DSM) != (table is not None):
         raise UserError(
-            f"task.sync={config.task.sync} task.offsets={config.task.offsets}: a CSV of slts offsets goes with"
+            f"task.sync={config.task.sync} task.offsets={table}: a CSV of slts offsets goes with"
             " task.sync=dsm, and with nothing else"
         )
 

@@ -9,7 +9,7 @@ from slts.errors import UserError
 from slts.layers.discriminators import frozen
 from slts.systems.contract import PICTURES
 from slts.systems.lipsync_expert.frozen_expert import FrozenExpert
-from slts.systems.lipsync_expert.network import RATE, cosine_loss, heard_pictures
+from slts.systems.lipsync_expert.network import RATE, cosine_loss
 from slts.systems.lipsync_expert.sound_lead import SoundLead, check_sync
 from slts.systems.lipsync_expert.windows import (
     draw_others,
@@ -43,7 +43,7 @@ def check(config) -> None:
             "wav2lip and experiment=wav2lip_cpu are whole recipes"
         )
     check_sync(config)
-    needed = max((2 * config.task.frames + 1) / RATE, heard_pictures(config.task.frames) / RATE)
+    needed = (2 * config.task.get("frames", OLDER["frames"]) + 1) / RATE
     if config.chunk_seconds < needed:
         raise UserError(
             f"chunk_seconds={config.chunk_seconds} has no room for a window and a reference; use at least {needed:.2f}"

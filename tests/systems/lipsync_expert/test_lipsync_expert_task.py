@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import slts
+from omegaconf import OmegaConf
 
 from slts.config import compose
 from slts.data.batch import Batch
@@ -143,6 +144,14 @@ def test_measured_offsets_do_what_known_ones_do(tmp_path):
         found.append(task.pairs(clips, 4)[0])
     torch.testing.assert_close(found[0], found[1])
     assert not torch.allclose(found[0], found[2])
+
+
+def test_a_run_from_before_tables_is_built():
+    config = OmegaConf.create(OmegaConf.to_container(compose("train", ["data=x", "name=x", "task=lipsync_expert"])[0]))
+    del config.task.offsets, config.task.above_confidence
+    OmegaConf.set_struct(config, True)
+    check_task(config)
+    assert build_task(config, CORPUS).lead(batch()).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from slts.config import compose
 from slts.data.batch import Batch
@@ -14,7 +15,7 @@ from slts.systems.wav2lip import task as module
 from slts.systems.wav2lip.chin_margin import LARGEST, vary_chin
 from slts.systems.wav2lip.masking import MASKS
 from slts.systems.wav2lip.reference import choose, one_of, references_of
-from slts.systems.wav2lip.task import Wav2LipTask, video_pictures
+from slts.systems.wav2lip.task import video_pictures
 from slts.training.optimizer import build_optimizer
 
 CORPUS = {"fps": [25.0]}
@@ -254,8 +255,13 @@ def test_windows_of_any_length_are_judged_by_an_expert_of_that_length(frames, wa
 def test_a_run_from_before_the_options_draws_as_it_did():
     config, _ = compose("train", ["data=x", "name=x", "experiment=wav2lip_cpu", "model.width=0.125"])
     task, clips = make().eval(), batch()
-    kept = ("name", "expert", "quality", "windows", "mel_lead_ms", "sync", "sync_below", "sync_from", "loss")
-    older = Wav2LipTask({name: config.task[name] for name in kept}, task.generator).eval()
+    config = OmegaConf.create(OmegaConf.to_container(config))
+    for name in ("frames", "mask", "reference", "chin_margin", "offsets", "above_confidence"):
+        del config.task[name]
+    OmegaConf.set_struct(config, True)  # as run directories give it
+    check_task(config)
+    older = build_task(config, CORPUS).eval()
+    older.load_state_dict(task.state_dict())
     assert torch.equal(older.draw(clips), task.draw(clips))
 
 
