@@ -20,3 +20,18 @@ def mouth_opening(pictures: Tensor) -> Tensor:
     place = pictures[..., round(TOP * height) : round(BOTTOM * height), side : width - side].float().mean(1).flatten(1)
     middle = place.median(1, keepdim=True).values.clamp_min(1e-6)
     return ((middle - place).clamp_min(0) / middle).mean(1)
+
+
+def motion_agreement(recorded: Tensor, drawn: Tensor) -> tuple[float | None, float | None]:
+    """How drawn mouths move with the recorded ones over time: Pearson's correlation of their openings, and the standard
+    deviation of the drawn one as a share of the recorded one's.
+
+    A mouth that stands still has correlation 0; both are None where the recorded one does. Pictures (T, C, H, W).
+    """
+    truth, found = (mouth_opening(pictures).double() for pictures in (recorded, drawn))
+    truth, found = truth - truth.mean(), found - found.mean()
+    spread, moved = float(truth.square().mean().sqrt()), float(found.square().mean().sqrt())
+    if spread < 1e-9:
+        return None, None
+    together = float((truth * found).mean()) / (spread * moved) if moved > 1e-9 else 0.0
+    return together, moved / spread
