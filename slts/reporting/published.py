@@ -20,8 +20,9 @@ CORPUS = {"table4_chem_mos": "Lip2Wav-chem", "table5_grid4s": "GRID-4S", "table6
 """Of the tables that are about one corpus."""
 
 
-def load_published(file: Path | None = None) -> dict:
-    """The SLTS paper's part of the file; without a name, of the copy in the package or in the checkout.
+def load_published(file: Path | None = None, part: str = "slts") -> dict:
+    """A part of the file, the SLTS paper's or ``other_papers``; without a name, of the copy in the package or in the
+    checkout.
 
     Raises UserError when there is no such file or it is not of this form.
     """
@@ -30,7 +31,7 @@ def load_published(file: Path | None = None) -> dict:
     for place in places:
         if place.is_file():
             try:
-                return read_yaml(place, LARGEST)["slts"]
+                return read_yaml(place, LARGEST)[part]
             except (OSError, ValueError, KeyError, TypeError):
                 raise UserError(f"published={place} is not a file of published results") from None
     raise UserError(f"no {places[0]}; give published=FILE, the checkout's analysis/published_results.yaml")
