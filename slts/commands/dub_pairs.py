@@ -1,4 +1,4 @@
-"""Which films ``slts dub`` lets speak which sounds: two files, folders, or a list."""
+"""Which films ``slts dub`` lets speak which sounds: those of folders, or of a list."""
 
 import csv
 import io
@@ -79,5 +79,5 @@ def found_pairs(video: Path, audio: Path) -> tuple[list[Pair], list[str]]:
 
 def _refuse_escape(where: str, name: str) -> None:
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\0" in name or "\\" in name:
-        raise UserError(f"{where}: {name} leads out of its folder; give names below it")
+    if path.is_absolute() or ".." in path.parts or "\0" in name or "\\" in name or name.endswith("/"):
+        raise UserError(f"{where}: {name} leads out of its folder, or is one; give names of files below it")

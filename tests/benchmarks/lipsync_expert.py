@@ -4,7 +4,8 @@
 
 Prints accuracy at the cosine 0.5 and at the best threshold, and the AUC of the cosine, over random windows of every
 clip of the split; then the same where every clip hears the next clip's sound: chance, but for what clips have in common
-(GRID's begin and end in silence). What the notebook analysis/wav2lip.ipynb reads of it, with the loss of the training
+(GRID's begin and end in silence). Offsets that were injected are taken out first, however the run was trained. What the
+notebook analysis/wav2lip.ipynb reads of it, with the loss of the training
 by step, is added to the JSON list RECORD.
 """
 
@@ -18,7 +19,9 @@ import torch
 from scipy.stats import rankdata
 
 from slts.data.loader import evaluation_loader
+from slts.data.shards import read_corpus_json
 from slts.files import write_whole
+from slts.systems.lipsync_expert.sound_lead import NONE, TRUTH, SoundLead
 from slts.systems.trained import TrainedRun, load_run
 
 
@@ -63,6 +66,8 @@ def record(run: TrainedRun, figures: dict, file: Path) -> None:
 
 def main(path: str, data: str, split: str = "val", windows: str = "16", file: str | None = None) -> None:
     run, figures = load_run(path), {"split": split}
+    injected = read_corpus_json(Path(data))["config"].get("inject", "none") != "none"
+    run.task.lead = SoundLead({"sync": TRUTH if injected else NONE})
     torch.manual_seed(0)
     for name, wrong in (("own_sound", False), ("wrong_sound", True)):
         figures[name] = found = told_apart(run, data, split, int(windows), wrong)

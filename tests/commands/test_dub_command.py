@@ -220,6 +220,7 @@ def test_folders_go_by_name_and_a_file_with_all(drawing, pairs):
         ("key,video,audio\na,a.mp4,a.wav\nA,b.mp4,b.wav\n", "line 3: the key A is there twice, first in line 2"),
         ("key,video,audio\n../a,a.mp4,a.wav\n", "line 2: ../a leads out of its folder"),
         ("key,video,audio\na,/etc/passwd,a.wav\n", "leads out of its folder"),
+        ("key,video,audio\na/,a.mp4,a.wav\n", "or is one"),
         ('key,video,audio\n"a,a.mp4\n', "give a CSV"),
     ],
 )
