@@ -5,8 +5,7 @@
 Prints accuracy at the cosine 0.5 and at the best threshold, and the AUC of the cosine, over random windows of every
 clip of the split; then the same where every clip hears the next clip's sound: chance, but for what clips have in common
 (GRID's begin and end in silence). Offsets that were injected are taken out first, however the run was trained. What the
-notebook analysis/wav2lip.ipynb reads of it, with the loss of the training
-by step, is added to the JSON list RECORD.
+notebook analysis/wav2lip.ipynb reads of it, with the loss of the training by step, is added to the JSON list RECORD.
 """
 
 import json
