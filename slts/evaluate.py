@@ -31,6 +31,9 @@ def main(config) -> None:
         need(run.task, (MODALITIES,), who, f"modalities={config.modalities}")
         run.task.modalities = config.modalities
     modalities = run.task.modalities if MODALITIES in run.task.gives else None
+    protocol = config.protocol if PICTURES in run.task.gives else None
+    if config.protocol != "own":
+        need(run.task, (PICTURES,), f"run={config.run} (task {run.config.task.name})", f"protocol={config.protocol}")
     data = Path(config.data) if config.data else recorded_data(run.config.data, f"run={config.run}")
     corpus, dataset = read_corpus_json(data), run.dataset(data, config.split)
     judges = [judge(Evaluation(config, run, data, dataset)) for judge in judges_of(run.task)]
@@ -38,9 +41,9 @@ def main(config) -> None:
     clips = list(generate_clips(run.task, batches, run.device))
     rows = [{**vars(clip)} for clip in clips]
     figures = {name: value for judge in judges for name, value in judge.rate(clips, rows).items()}
-    row = result_row(run.config, corpus, config.split, config.sync, run.step, len(clips), figures, modalities)
+    row = result_row(run.config, corpus, config.split, config.sync, run.step, len(clips), figures, modalities, protocol)
     table = write_results(run.directory, row, rows)
-    folder = run.directory.samples / evaluation_name(config.split, modalities=modalities)
+    folder = run.directory.samples / evaluation_name(config.split, modalities=modalities, protocol=protocol)
     folder.mkdir(parents=True, exist_ok=True)
     for judge in judges:
         judge.show(clips, folder)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slts import spreadsheet
-from slts.offsets.agreement import read_offsets
+from slts.data.offset_table import read_offsets
 from slts.spreadsheet import cell, csv_text, text, write_csv
 
 

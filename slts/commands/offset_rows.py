@@ -27,7 +27,7 @@ def load_system(config):
 
 
 def given_offsets(config) -> dict[str, float]:
-    from slts.offsets.agreement import read_offsets
+    from slts.data.offset_table import read_offsets
 
     try:
         return read_offsets(Path(config.offsets), config.above_confidence)

@@ -33,6 +33,7 @@ from rich.console import Console
 from rich.progress import track
 
 from slts import __version__
+from slts.data.offset_table import read_offsets
 from slts.errors import UserError
 from slts.evaluation.doubts import count_doubts, notes_on
 from slts.evaluation.sounds import read_pair, sound_folder
@@ -41,7 +42,7 @@ from slts.metrics import METRICS, score_pairs, summarise
 from slts.metrics.opinion import opinion_table, read_ratings
 from slts.metrics.quality import PESQ_MODES
 from slts.metrics.scoring import DURATIONS, FACTS, PLAIN, WHOLE
-from slts.offsets.agreement import offset_agreement, read_offsets
+from slts.offsets.agreement import offset_agreement
 from slts.recognition.error_rate import hear, summarise_words, table_columns
 from slts.recognition.recogniser import load_recognisers
 from slts.recognition.speech import read_text_table

@@ -16,13 +16,17 @@ SYNCNET = ("syncnet_offset_ms", "syncnet_confidence", "lse_d", "lse_c")
 WORDS = ("w_wer", "w_wer_reference", "w_said", "w_heard", "w_reason", "k_wer", "k_said", "k_heard", "k_reason")
 CLIP_COLUMNS = ("key", *SCORES, *OFFSETS, *SYNCNET, *WORDS, *columns("pictures"), "reasons")
 """Of the table of clips."""
+PROTOCOLS = ("random", "dubbed", "tts")
+"""Of what drawn lips say, besides the clips' own sound."""
 
 
 def result_row(
-    config, corpus: dict, split: str, sync: str, step: int, clips: int, figures: dict, modalities: str | None = None
-) -> dict:
+    config, corpus: dict, split: str, sync: str, step: int, clips: int, figures: dict, modalities: str | None = None,
+    protocol: str | None = None,
+) -> dict:  # fmt: skip
     """The row of a split of ``clips`` clips: which run it is of, the figures that its judges gave, and None for every
-    column that does not apply; ``modalities`` av, a or v where the system has the choice."""
+    column that does not apply; ``modalities`` av, a or v where the system has the choice, ``protocol`` what drawn lips
+    were to say where a system draws."""
     judged = (name for judge in ("speech", "offsets", "words", "pictures") for name in columns(judge))
     return {
         "task": config.task.name,
@@ -31,6 +35,7 @@ def result_row(
         "split": split,
         "sync": sync,
         "modalities": modalities,
+        "protocol": protocol,
         "step": step,
         "clips": clips,
         "failed": figures.get("failed", 0),
@@ -43,17 +48,18 @@ def result_row(
     }
 
 
-def evaluation_name(split: str, sync: str = "none", modalities: str | None = None) -> str:
-    """What files of an evaluation are called after: its split, and what was not as usual: -dsm, -a, -v."""
+def evaluation_name(split: str, sync: str = "none", modalities: str | None = None, protocol: str | None = None) -> str:
+    """What files of an evaluation are called after: its split, and what was not as usual: -dsm, -a, -v, -random."""
     alone = f"-{modalities}" if modalities in ("a", "v") else ""
-    return f"{split}{'-dsm' if sync == 'dsm' else ''}{alone}"
+    says = f"-{protocol}" if protocol in PROTOCOLS else ""
+    return f"{split}{'-dsm' if sync == 'dsm' else ''}{alone}{says}"
 
 
 def write_results(run: RunDirectory, row: dict, clips: list[dict]) -> Path:
     """Appends the row to results.jsonl and writes clips-NAME.csv, NAME as by ``evaluation_name``; returns its path."""
     scored_at = datetime.now(UTC).isoformat(timespec="seconds")
     append_rows(run.results, [row | {"scored_at": scored_at}])
-    table = run.path / f"clips-{evaluation_name(row['split'], row['sync'], row['modalities'])}.csv"
+    table = run.path / f"clips-{evaluation_name(row['split'], row['sync'], row['modalities'], row['protocol'])}.csv"
     write_csv(table, CLIP_COLUMNS, [{**clip, "reasons": _reasons(clip)} for clip in clips])
     return table
 

@@ -6,8 +6,8 @@ Prajwal et al. (arXiv 2008.10010). Numbers after channels are always kernel, str
 from torch import Tensor, nn
 from torch.nn import functional
 
-MEL_FRAMES = 16
-"""Mel frames that a sound encoder hears at once: 0.2 s."""
+MEL_FRAMES, MEL_FRAMES_LONG = 16, 52
+"""Mel frames that a sound encoder hears at once: 0.2 s, or the 0.65 s of StableSyncNet (LatentSync's expert)."""
 
 Size = int | tuple[int, int]
 
@@ -54,16 +54,17 @@ def residuals(width: int, count: int) -> list[ConvBlock]:
     return [ConvBlock(width, width, 3, 1, 1, residual=True) for _ in range(count)]
 
 
-def sound_encoder(width: float, last_residuals: int) -> nn.Sequential:
-    """Mel windows (n, 1, 80, 16) to (n, round(512 width), 1, 1).
+def sound_encoder(width: float, last_residuals: int, mel_frames: int = MEL_FRAMES) -> nn.Sequential:
+    """Mel windows (n, 1, 80, mel_frames) to (n, round(512 width), 1, 1).
 
-    width: of all layers as a share of the published one. last_residuals: residual blocks of 256 channels.
+    width: of all layers as a share of the published one. last_residuals: residual blocks of 256 channels. mel_frames:
+    16 (published), or 52, for which the second stage strides in time as in frequency.
     """
     a, b, c, d, e = (round(width * n) for n in (32, 64, 128, 256, 512))
     return nn.Sequential(
         ConvBlock(1, a, 3, 1, 1),
         *residuals(a, 2),
-        ConvBlock(a, b, 3, (3, 1), 1),
+        ConvBlock(a, b, 3, (3, 1) if mel_frames == MEL_FRAMES else 3, 1),
         *residuals(b, 2),
         ConvBlock(b, c, 3, 3, 1),
         *residuals(c, 2),

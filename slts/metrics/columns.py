@@ -110,11 +110,28 @@ _PICTURES = (
              validation="mouth_ssim", panel=("Pictures", "SSIM of the mouth")),
     _picture("drawn_offset_ms", "offset of the output ms", "mean offset of the drawn pictures by SyncNet", "results",
              **_MS, better="none"),
-    _picture("lse_d_recorded", "LSE-D (recorded)", "LSE-D of the recorded pictures", better="low"),
-    _picture("lse_c_recorded", "LSE-C (recorded)", "LSE-C of the recorded pictures"),
-    _picture("lse_d_mismatched", "LSE-D (mismatched)", "LSE-D of recorded pictures with another clip's sound",
+    _picture("drawn_offset_estimated_ms", "offset of the output ms (estimator)",
+             "mean offset of the drawn pictures by the shipped estimator, where it is sure", "results", **_MS,
+             better="none"),
+    _picture("drawn_offset_sure", "sure of the output", "share of drawn clips whose offset the estimator is sure of"),
+    _picture("recorded_offset_estimated_ms", "offset (recorded) ms", "the same of the recorded pictures", **_MS,
+             better="none"),
+    _picture("recorded_offset_sure", "sure (recorded)", "the same of the recorded pictures"),
+    _picture("mismatched_offset_sure", "sure (mismatched)", "the same with another clip's sound: must be near 0",
              better="low"),
-    _picture("lse_c_mismatched", "LSE-C (mismatched)", "LSE-C of recorded pictures with another clip's sound"),
+    _picture("mouth_motion_r", "mouth motion r", "correlation over time of drawn and recorded openings of the mouth",
+             "results", validation="mouth_motion_r", panel=("Pictures", "motion of the mouth")),
+    _picture("mouth_motion_share", "mouth motion share", "spread of the drawn opening as a share of the recorded one's",
+             better="none", validation="mouth_motion_share", panel=("Pictures", "motion of the mouth")),
+    _picture("fid", "FID", "Frechet distance of Inception features of drawn and recorded pictures", "results",
+             better="low", digits=2),
+    *(column
+      for name, what in (("recorded", "recorded pictures with their own sound"),
+                         ("unsynced", "recorded pictures with the sound that the lips are to say"),
+                         ("mismatched", "recorded pictures with another clip's sound"),
+                         ("still", "the first recorded picture, standing still"))
+      for column in (_picture(f"lse_d_{name}", f"LSE-D ({name})", f"LSE-D of {what}", better="low"),
+                     _picture(f"lse_c_{name}", f"LSE-C ({name})", f"LSE-C of {what}"))),
 )  # fmt: skip
 _FRONTEND = Column("frontend_at_edge", "o_f at the edge", "share of clips whose o_f is at +-300 ms", better="low")
 _WORDS = (

@@ -1,11 +1,6 @@
 """Agreement of predicted with reference audio-visual offsets (SLTS section 4.4)."""
 
-from pathlib import Path
-
 import numpy as np
-import pandas as pd
-
-from slts.spreadsheet import text
 
 
 def offset_agreement(reference_ms: np.ndarray, predicted_ms: np.ndarray) -> dict[str, float | None]:
@@ -34,29 +29,3 @@ def offset_agreement(reference_ms: np.ndarray, predicted_ms: np.ndarray) -> dict
         # Offsets are often multiples of 10 ms held in floating point.
         "within_10ms": float((np.abs(error) <= 10 + 1e-6).mean()),
     }
-
-
-def read_offsets(file: Path, above_confidence: float | None = None) -> dict[str, float]:
-    """Offsets in milliseconds by key, from a CSV with the columns key, offset_ms and perhaps confidence.
-
-    A table of ``slts score`` (stem, frontend_offset_ms) is read too. Left out are rows without an offset and, if
-    ``above_confidence`` is given and the file has the column, rows whose confidence is not higher: the paper counts
-    SyncNet's offsets above 3 only. Raises ValueError for a missing column, a value that is no number, a repeated key.
-    """
-    table = pd.read_csv(file, dtype={"key": str, "stem": str}, skipinitialspace=True)
-    table = table.rename(columns={"stem": "key", "frontend_offset_ms": "offset_ms"})
-    if "key" in table:
-        table["key"] = table["key"].map(text, na_action="ignore")
-    if missing := [name for name in ("key", "offset_ms") if name not in table]:
-        raise ValueError(f"no column {', '.join(missing)}; needed are key, offset_ms (or stem, frontend_offset_ms)")
-    for name in {"offset_ms", "confidence"}.intersection(table):
-        number = pd.to_numeric(table[name], errors="coerce")
-        if (bad := number.isna() & table[name].notna() | np.isinf(number)).any():
-            raise ValueError(f"line {bad.argmax() + 2}: {name} is not a number")
-        table[name] = number
-    if (twice := table["key"].duplicated()).any():
-        raise ValueError(f"line {twice.argmax() + 2}: key {table['key'][twice.argmax()]} is there twice")
-    if above_confidence is not None and "confidence" in table:
-        table = table[table["confidence"] > above_confidence]
-    table = table.dropna(subset=["key", "offset_ms"])
-    return dict(zip(table["key"], table["offset_ms"].astype(float), strict=True))

@@ -13,7 +13,7 @@ from omegaconf.errors import ConfigAttributeError
 from slts import __version__
 from slts.data.facts import CORPUS_BYTES, corpus_facts
 from slts.errors import UserError
-from slts.evaluation.results import evaluation_name
+from slts.evaluation.results import PROTOCOLS, evaluation_name
 from slts.folders import read_plain
 from slts.json_lines import rows_of
 from slts.metrics.columns import SCORES, columns
@@ -141,12 +141,13 @@ def _hash(folder: Path) -> str | None:
 
 
 def _latest(file: Path) -> tuple[list[dict], list[str]]:
-    """The last row of each split, sync, modalities and corpus, and what is said of lines that are none."""
+    """The last row of each split, sync, modalities, protocol and corpus, and what is said of lines that are none."""
     rows, faults = rows_of(file, _wrong)
     latest, broken = {}, [f"results.jsonl {fault}" for fault in faults]
     for row in rows:
         row.setdefault("sync", "none")
-        latest[row["split"], row["sync"], row.get("modalities"), str(row.get("corpus_hash"))] = row
+        inputs = row.get("modalities"), row.get("protocol")
+        latest[row["split"], row["sync"], *inputs, str(row.get("corpus_hash"))] = row
     if len(broken) > 2:
         broken = [broken[0], f"{len(broken) - 1} more lines that are none"]
     return list(latest.values()), broken
@@ -158,6 +159,8 @@ def _wrong(row: dict) -> str | None:
         return f"no {', '.join(missing)}"
     if row.get("modalities") not in (None, "av", "a", "v"):
         return "modalities are none of av, a and v"
+    if row.get("protocol") not in (None, "own", *PROTOCOLS):
+        return f"protocol is none of own, {', '.join(PROTOCOLS)}"
     return None if isinstance(row.get("sync", "none"), str) else "sync is no text"
 
 
@@ -185,6 +188,8 @@ def _names(row: dict, corpus: Corpus) -> dict:
     system = SYSTEMS.get((task, variant), name if variant == "paper" else f"{name}_{variant}")
     if row.get("modalities") in ("a", "v"):
         system = f"{system}_{row['modalities']}"
+    if row.get("protocol") in PROTOCOLS:
+        system = f"{system}_{row['protocol']}"
     return {"system": system if task else "unknown system", "corpus": corpus.label, "family": corpus.family}
 
 
@@ -207,7 +212,7 @@ def _mark_newest(rows: list[dict]) -> None:
 def load_clips(row: pd.Series) -> pd.DataFrame | None:
     """The clips of a row of load_results; None if it is not there or is of another evaluation than the row."""
     try:
-        name = f"clips-{evaluation_name(row['split'], row['sync'], row.get('modalities'))}.csv"
+        name = f"clips-{evaluation_name(row['split'], row['sync'], row.get('modalities'), row.get('protocol'))}.csv"
         clips = pd.read_csv(row["path"] / name, dtype={"key": str})
         clips["key"] = clips["key"].map(text, na_action="ignore")
     except (OSError, ValueError, KeyError):

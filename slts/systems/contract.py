@@ -79,14 +79,14 @@ class GivesPictures(System, Protocol):
         """(B, T_v, C, H, W) uint8, the pictures of the batch with the lips of its recorded sound."""
         ...
 
-    def draw_at(self, pictures: Tensor, seconds: Tensor, audio: Tensor, reference: Tensor) -> Tensor:
+    def draw_at(self, pictures: Tensor, seconds: Tensor, audio: Tensor, references: Tensor) -> Tensor:
         """Single pictures of one person, in any order, with the lips of a sound.
 
         Args:
             pictures: (n, C, H, W) uint8.
             seconds: (n,) when each is shown, counted from the sound's first sample.
             audio: (1, N) at 16 kHz; what is heard within REACH of a picture may shape its lips, nothing beyond.
-            reference: (1, C, H, W) uint8, the person at another time.
+            references: (r, C, H, W) uint8, the person at other times, one of which is shown for all.
 
         Returns:
             (n, C, H, W) uint8.

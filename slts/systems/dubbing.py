@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import soundfile
@@ -17,13 +17,15 @@ from slts.audio import SAMPLE_RATE
 from slts.data.augmentation import fit_picture
 from slts.data.clip import Reject
 from slts.data.faces import LINES, FaceCrop, cut, square
+from slts.data.faces.edge import soft_edge
 from slts.data.faces.tracks import moving_boxes, one_person
 from slts.data.media import read_audio
 from slts.data.media.film import Film, FilmWriter, FrameReader, Survey
 from slts.data.media.reading import nearest
 from slts.data.media.streams import AS_PLAYERS, Streams
-from slts.errors import UserError
-from slts.files import whole_file, write_whole
+from slts.errors import UserError, disk_fault
+from slts.files import sha256, whole_file, write_whole
+from slts.folders import read_plain
 from slts.systems.contract import REACH
 from slts.systems.trained import TrainedRun
 
@@ -37,9 +39,28 @@ LOOKS = 16
 """Pictures in which faces are looked for at once."""
 SHORTEST = 0.2
 """Seconds of sound that a picture's lips need."""
-FEATHER = 0.1
-"""Width of the soft edge as a share of the face's side."""
+REFERENCES = 5
+"""Pictures of the person that a run may choose its reference among."""
+BACK_AND_FORTH, HOLD = "back_and_forth", "hold"
+"""What a film does that is shorter than its sound."""
+LARGEST_SIDECAR = 2**20
+"""Bytes of a .json beside a film."""
 SYNTHETIC = "The lips are synthetic: drawn to another sound by slts dub"
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How films are dubbed."""
+
+    detector: str | None = None
+    """Of faces; None is that of the run's corpus."""
+    person: str = "largest"
+    """A name of slts.data.faces.PERSONS."""
+    short: str = BACK_AND_FORTH
+    """BACK_AND_FORTH or HOLD."""
+    streams: Streams = AS_PLAYERS
+    mel_lead_ms: float | None = None
+    """What published weights were loaded with, no part of them."""
 
 
 @dataclass(frozen=True)
@@ -53,21 +74,20 @@ class Faces:
 
 
 def dub(
-    run: TrainedRun, video: Path, audio: Path, out: Path, detector: str | None, person: str,
-    streams: Streams = AS_PLAYERS, progress: Callable = lambda pieces, _: pieces,
+    run: TrainedRun, video: Path, audio: Path, out: Path, manner: Manner = Manner(),
+    progress: Callable = lambda pieces, _: pieces,
 ) -> dict:  # fmt: skip
     """Writes ``out`` and, beside it, ``out`` with the suffix .json: whole, both or neither.
 
-    The film runs as long as the sound: it is cut, or goes back and forth. Frames without a face stay as they are.
+    The film runs as long as the sound: it is cut, or prolonged as ``manner.short`` says. Frames without a face stay as
+    they are.
 
     Args:
         run: gives pictures.
         video: a film or a still picture.
         audio: any file with sound.
         out: .mp4, .mov or .mkv.
-        detector: of faces; None is that of the run's corpus.
-        person: a name of slts.data.faces.PERSONS.
-        streams: which are taken.
+        manner: which face, which streams.
         progress: (pieces, how many) -> the same pieces.
 
     Returns:
@@ -79,23 +99,23 @@ def dub(
     if run.config.model.channels != 3:
         raise UserError(f"{run.directory.path} draws grey pictures; dub with a run of model.channels=3")
     try:
-        sound = _sound(audio, streams)
+        sound = _sound(audio, manner.streams)
     except Reject as reject:
         raise UserError(f"audio={audio}: {reject}") from None
     prepared = run.corpus["config"]
-    how = FaceCrop.of({**prepared, "faces": detector or prepared["faces"], "person": person})
+    how = FaceCrop.of({**prepared, "faces": manner.detector or prepared["faces"], "person": manner.person})
     try:
-        film, faces = find_face(video, how, streams)
+        film, faces = find_face(video, how, manner.streams)
         facts = {
             "synthetic": "lips", "note": SYNTHETIC, "run": run.config.name, "task": run.config.task.name,
             "step": run.step, "video": video.name, "audio": audio.name, "fps": film.rate, "version": __version__,
         }  # fmt: skip
-        order = back_and_forth(film, int(np.ceil(len(sound) / SAMPLE_RATE * film.rate - 1e-6)))
+        order = frame_order(film, int(np.ceil(len(sound) / SAMPLE_RATE * film.rate - 1e-6)), manner.short)
         facts |= {"frames": len(order), "without_face": int((~faces.seen[order]).sum())}
         comment = f"{SYNTHETIC} {__version__}, run {run.config.name}, step {run.step}"
         with whole_file(out) as file:
             shape = film.rate, film.height, film.width
-            writing = FilmWriter(file, out.suffix.lower(), *shape, audio, streams, {"comment": comment})
+            writing = FilmWriter(file, out.suffix.lower(), *shape, audio, manner.streams, {"comment": comment})
             with writing as writer, FrameReader(film) as reader:
                 facts["sound"] = "copied" if writer.copied else "encoded as AAC"
                 size = max(1, min(AT_ONCE, BYTES // (3 * film.height * film.width)))
@@ -104,10 +124,36 @@ def dub(
                 for first in progress(firsts, len(firsts)):
                     for frame in artist.piece(first, order[first : first + size]):
                         writer.write(frame)
+            facts["made_from"] = made_from(run, video, audio, manner)
+            out.unlink(missing_ok=True)  # an older film never lies beside the sidecar of this one
             write_whole(out.with_suffix(".json"), json.dumps(facts, indent=1).encode())
     except Reject as reject:
         raise UserError(f"video={video}: {reject}") from None
+    except av.FFmpegError as error:  # of a sound whose packets the container does not take
+        if disk_fault(error, [out.parent]):
+            raise
+        raise UserError(f"video={video}, audio={audio}: {error.strerror or error}") from None
     return facts
+
+
+def made_from(run: TrainedRun, video: Path, audio: Path, manner: Manner) -> dict:
+    """What decides what a dubbed film is: the SHA-256 of the weights and of both sources, and the manner."""
+    weights = run.checkpoint / "model.safetensors" if run.checkpoint else run.directory.path
+    hashes = {name: sha256(file) for name, file in (("weights", weights), ("video", video), ("audio", audio))}
+    return {**hashes, **asdict(manner)}
+
+
+def is_dubbed(out: Path, made: dict) -> bool:
+    """Whether ``out`` is there and was ``made_from`` this. Raises UserError where it is there and no dubbed film."""
+    if not out.exists():
+        return False
+    try:
+        facts = json.loads(read_plain(out.with_suffix(".json"), LARGEST_SIDECAR))
+    except (OSError, ValueError):
+        facts = None
+    if not isinstance(facts, dict) or facts.get("synthetic") != "lips":
+        raise UserError(f"{out} is there, and no .json beside it says that slts dub made it; choose another folder")
+    return facts.get("made_from") == made
 
 
 def find_face(video: Path, how: FaceCrop, streams: Streams = AS_PLAYERS) -> tuple[Film, Faces]:
@@ -146,26 +192,16 @@ def find_face(video: Path, how: FaceCrop, streams: Streams = AS_PLAYERS) -> tupl
     return film, Faces(squares, apart <= HELD)
 
 
-def back_and_forth(film: Film, count: int) -> np.ndarray:
-    """Which frame of the film each of ``count`` pictures at its constant rate is: to its end, then back, and so on."""
-    period = max(1, 2 * film.grid - 2)
-    place = np.arange(count) % period
-    place = np.minimum(place, period - place)
+def frame_order(film: Film, count: int, short: str = BACK_AND_FORTH) -> np.ndarray:
+    """Which frame of the film each of ``count`` pictures at its constant rate is: to its end, then ``short``: back, and
+    so on, or its last frame held."""
+    place = np.arange(count)
+    if short == HOLD:
+        place = place.clip(0, film.grid - 1)
+    else:
+        period = max(1, 2 * film.grid - 2)
+        place = np.minimum(place % period, period - place % period)
     return nearest(film.times, film.times[0] + place / film.rate)
-
-
-@lru_cache(8)  # a face keeps its size for some frames
-def soft_edge(side: int) -> np.ndarray:
-    """How much of a drawn face of ``side`` pixels is taken: (side, side, 1) in 0..1, the lower half without its rim."""
-    place = (np.arange(side) + 0.5) / side
-
-    def rise(x: np.ndarray) -> np.ndarray:
-        x = x.clip(0, 1)
-        return x * x * (3 - 2 * x)
-
-    inwards = rise(np.minimum(place, 1 - place) / FEATHER)
-    down = np.minimum(rise((place - 0.5 + FEATHER / 2) / FEATHER), rise((1 - place) / FEATHER))
-    return (down[:, None] * inwards[None])[..., None].astype(np.float32)
 
 
 class _Artist:
@@ -177,8 +213,8 @@ class _Artist:
         self.run, self.how, self.sound, self.film, self.faces, self.reader = run, how, sound, film, faces, reader
         # One picture for all: the lips of the reference then cannot move with those of the film.
         seen = np.flatnonzero(faces.seen)
-        middle = int(seen[len(seen) // 2])
-        self.reference = self._fitted(reader.read(middle, middle), [middle])
+        places = np.unique(seen[(len(seen) * (2 * np.arange(REFERENCES) + 1)) // (2 * REFERENCES)])
+        self.references = self._fitted([reader.read(place, place)[0] for place in places], places)
 
     def piece(self, first: int, order: np.ndarray) -> list[np.ndarray]:
         """The pictures ``first``, ``first`` + 1, ... of the output, which are the frames ``order`` of the film."""
@@ -194,7 +230,7 @@ class _Artist:
         heard = self.sound[round(start * SAMPLE_RATE) : round((seconds[-1] + REACH) * SAMPLE_RATE)]
         given = self._fitted([shown[place] for place in drawn], order[drawn])
         faces = self.run.task.draw_at(
-            given, self._tensor(np.float32(seconds - start)), self._tensor(heard)[None], self.reference
+            given, self._tensor(np.float32(seconds - start)), self._tensor(heard)[None], self.references
         )
         for place, face in zip(drawn, faces.permute(0, 2, 3, 1).cpu().numpy(), strict=True):
             shown[place] = self._pasted(shown[place], face, self.faces.squares[order[place]])

@@ -130,6 +130,7 @@ def publish_scores(config: DictConfig, run: RunDirectory) -> None:
     for row in read_rows(run.results, lambda row: None if isinstance(row.get("split"), str) else "no split"):
         place = row["split"] + ("-dsm" if row.get("sync") == "dsm" else "")
         place += f"-{row['modalities']}" if row.get("modalities") in ("a", "v") else ""
+        place += f"-{row['protocol']}" if row.get("protocol") in ("random", "dubbed", "tts") else ""
         numbers = {name: value for name, value in row.items() if isinstance(value, (int, float))}
         published.summary.update({f"{place}/{name}": value for name, value in numbers.items()})
     for pattern in ("config.yaml", "corpus.json", "results.jsonl", "clips-*.csv", "samples/[tv]*/*"):

@@ -25,7 +25,7 @@ from slts.data.media import read_audio
 from slts.data.media.film import Film, FrameReader, Survey
 from slts.data.media.streams import AS_PLAYERS
 from slts.files import UNFINISHED
-from slts.systems.dubbing import back_and_forth, find_face, soft_edge
+from slts.systems.dubbing import HOLD, find_face, frame_order, soft_edge
 from slts.systems.wav2lip.generator import Generator
 
 HEIGHT, WIDTH = 240, 321
@@ -140,6 +140,126 @@ def test_a_short_film_goes_back_and_forth_and_a_still_picture_speaks(drawing, gi
     assert len(frames(tmp_path / "still.mp4")) == 38  # 1.5 s at 25 a second, to the end of the sound
 
 
+def test_a_short_film_may_hold_its_last_picture(drawing, given, tmp_path):
+    film = write_film(tmp_path / "short.mp4", faces(10, step=3), 20)
+    assert dub(drawing, film, given / "speech.wav", tmp_path / "out.mp4", "short=hold")[0] == 0
+    top = slice(0, 60)
+    shown, source = (np.stack(frames(file)).astype(int)[:, top] for file in (tmp_path / "out.mp4", film))
+    assert len(shown) == 30 and np.abs(shown[9:] - source[9]).mean() < 1 < np.abs(shown[9] - source[0]).mean()
+
+
+def test_of_several_faces_the_chosen_one_speaks(drawing, given, tmp_path):
+    two = [scene([(75, 120, 50), (170, 120, 38)], (HEIGHT, WIDTH)) for _ in range(10)]
+    film, changes = write_film(tmp_path / "two.mp4", two, 20), {}
+    for person in ("largest", "central"):
+        status, said = dub(drawing, film, given / "speech.wav", tmp_path / f"{person}.mkv", f"person={person}")
+        assert status == 0, said
+        changes[person] = np.abs(frames(tmp_path / f"{person}.mkv")[5].astype(int) - frames(film)[5]).max(2)
+    left, right = np.s_[:, :115], np.s_[:, 135:]
+    assert changes["largest"][right].max() < 24 < changes["largest"][left].max()
+    assert changes["central"][left].max() < 24 < changes["central"][right].max()
+
+
+def several(run: Path, folder: Path, *more: str) -> tuple[int, str]:
+    return command("dub", f"run={run}", f"out={folder / 'out'}", "faces=cascade", *more)
+
+
+@pytest.fixture
+def pairs(given, tmp_path) -> Path:
+    """films/{a,b,bad}.mp4, sounds/{a,b,c}.wav and list.csv of three pairs, the second of which is bad."""
+    (tmp_path / "films").mkdir()
+    (tmp_path / "sounds").mkdir()
+    for name in ("a", "b"):
+        write_film(tmp_path / "films" / f"{name}.mp4", faces(6, step=ord(name) - 96), 20)
+    for name in ("a", "b", "c"):
+        noise = 0.1 * np.random.default_rng(ord(name)).normal(size=6400)
+        soundfile.write(tmp_path / "sounds" / f"{name}.wav", noise, 16000)
+    (tmp_path / "films" / "bad.mp4").write_text("hello")
+    lines = ["key,video,audio", "one,a.mp4,b.wav", "two,bad.mp4,a.wav", "sub/three,b.mp4,c.wav"]
+    (tmp_path / "list.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path
+
+
+def of_list(folder: Path) -> tuple[str, ...]:
+    return f"video={folder / 'films'}", f"audio={folder / 'sounds'}", f"pairs={folder / 'list.csv'}"
+
+
+def test_a_list_is_dubbed_past_a_bad_pair_and_goes_on(drawing, pairs):
+    status, said = several(drawing, pairs, *of_list(pairs))
+    assert status == 0 and "2 of 3 pairs are dubbed" in said and "two: video=" in said, said
+    out = pairs / "out"
+    assert sorted(file.relative_to(out).as_posix() for file in out.rglob("*.*")) == [
+        "one.json", "one.mp4", "sub/three.json", "sub/three.mp4"
+    ]  # fmt: skip
+    assert json.loads((out / "one.json").read_text())["audio"] == "b.wav"
+    before = (out / "one.mp4").stat().st_mtime_ns
+    (out / "sub" / "three.mp4").unlink()
+    status, said = several(drawing, pairs, *of_list(pairs))
+    assert status == 0 and "2 of 3 pairs are dubbed" in said and "1 of them from before" in said
+    assert (out / "one.mp4").stat().st_mtime_ns == before and (out / "sub" / "three.mp4").is_file()
+    several(drawing, pairs, *of_list(pairs), "short=hold")  # another manner: done anew
+    assert (out / "one.mp4").stat().st_mtime_ns > before
+
+
+def test_folders_go_by_name_and_a_file_with_all(drawing, pairs):
+    (pairs / "films" / "bad.mp4").unlink()
+    status, said = several(drawing, pairs, *of_list(pairs)[:2])
+    assert status == 0 and "2 of 2 pairs" in said and "1 sounds without a partner are left out, the first is c" in said
+    assert {file.stem for file in (pairs / "out").glob("*.mp4")} == {"a", "b"}
+    status, said = several(drawing, pairs, f"video={pairs / 'films' / 'a.mp4'}", f"audio={pairs / 'sounds'}")
+    assert status == 0 and "3 of 3 pairs" in said
+    assert json.loads((pairs / "out" / "b.json").read_text())["video"] == "a.mp4"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("key,video\n", "its first line must be key,video,audio"),
+        ("key,video,audio\n", "no pair below"),
+        ("key,video,audio\na,a.mp4,\n", "line 2: a key, a video and an audio file"),
+        ("key,video,audio\na,a.mp4,a.wav\nA,b.mp4,b.wav\n", "line 3: the key A is there twice, first in line 2"),
+        ("key,video,audio\n../a,a.mp4,a.wav\n", "line 2: ../a leads out of its folder"),
+        ("key,video,audio\na,/etc/passwd,a.wav\n", "leads out of its folder"),
+        ("key,video,audio\na/,a.mp4,a.wav\n", "or is one"),
+        ('key,video,audio\n"a,a.mp4\n', "give a CSV"),
+    ],
+)
+def test_a_list_that_is_none_gets_one_line(text, why, drawing, pairs):
+    (pairs / "list.csv").write_text(text)
+    status, said = several(drawing, pairs, *of_list(pairs))
+    assert status == 2 and why in said and len(said.strip().splitlines()) == 1, said
+    assert not (pairs / "out").exists()
+
+
+def test_what_lies_in_the_folder_and_was_not_dubbed_stays(drawing, pairs):
+    (pairs / "out").mkdir()
+    (pairs / "out" / "one.mp4").write_text("mine")
+    status, said = several(drawing, pairs, *of_list(pairs))
+    assert status == 0 and "1 of 3 pairs" in said and "no .json beside it says" in said
+    assert (pairs / "out" / "one.mp4").read_text() == "mine"
+    (pairs / "sounds" / "one.mp4").write_text("source")
+    (pairs / "list.csv").write_text("key,video,audio\none,a.mp4,one.mp4\n")
+    status, said = command("dub", f"run={drawing}", *of_list(pairs), f"out={pairs / 'sounds'}")
+    assert status == 2 and "is the source" in said
+
+
+def test_a_silent_film_is_spoken_and_dubbed(drawing, tiny_corpus, given, tmp_path):
+    """As README shows it: slts generate, then slts dub."""
+    slts("train", f"data={tiny_corpus}", f"runs={tmp_path}", "name=voice", "experiment=cpu", "tracking=none", "steps=1",
+         "validate_every=1", "validate_clips=1", "batch_size=2", "model.image_size=32", "model.width=32",
+         "model.layers=1", "model.frame_width=8")  # fmt: skip
+    film = write_film(tmp_path / "silent.mp4", faces(40), 20)
+    voice = json.loads((tmp_path / "voice" / "corpus.json").read_text())["speakers"][0]
+    status, said = command("generate", f"run={tmp_path / 'voice'}", f"input={film}", f"out={tmp_path / 'spoken'}",
+                           f"speaker={voice}", "faces=cascade")  # fmt: skip
+    assert status == 0, said
+    status, said = dub(drawing, film, tmp_path / "spoken" / "silent.wav", tmp_path / "dubbed.mp4")
+    assert status == 0, said
+    assert len(frames(tmp_path / "dubbed.mp4")) == 40
+    spoken, heard = (read_audio(tmp_path / name)[0] for name in ("spoken/silent.wav", "dubbed.mp4"))
+    assert np.corrcoef(spoken[:30000], heard[:30000])[0, 1] > 0.9  # AAC
+
+
 def test_published_weights_and_pieces_draw_the_same(given, tmp_path, monkeypatch):
     torch.manual_seed(0)
     torch.save({"state_dict": Generator().state_dict()}, tmp_path / "w.pth")
@@ -200,9 +320,10 @@ def test_the_order_of_frames():
         return Film(Path(), AS_PLAYERS, np.array(times), 25.0, 10, 10, True)
 
     even = film([0.3, 0.34, 0.38, 0.42])
-    assert back_and_forth(even, 10).tolist() == [0, 1, 2, 3, 2, 1, 0, 1, 2, 3]
-    assert back_and_forth(film([0.0]), 3).tolist() == [0, 0, 0]
-    assert back_and_forth(film([0.0, 0.12]), 5).tolist() == [0, 0, 1, 1, 1]  # the nearest, of times 0 40 80 120 80
+    assert frame_order(even, 10).tolist() == [0, 1, 2, 3, 2, 1, 0, 1, 2, 3]
+    assert frame_order(even, 7, HOLD).tolist() == [0, 1, 2, 3, 3, 3, 3]
+    assert frame_order(film([0.0]), 3).tolist() == [0, 0, 0]
+    assert frame_order(film([0.0, 0.12]), 5).tolist() == [0, 0, 1, 1, 1]  # the nearest, of times 0 40 80 120 80
 
 
 def test_the_edge_is_soft_and_the_upper_half_stays():

@@ -5,18 +5,23 @@ import json
 import math
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 import torch
 from conftest import slts
+from omegaconf import OmegaConf
 from safetensors.numpy import load_file
 
 from slts.data.batch import Batch
 from slts.data.media import decode_frames, read_audio
 from slts.evaluation.films import SHOWN, SIDE, write_film, write_strip
+from slts.evaluation.judges.drawn_lips import DrawnLips
 from slts.evaluation.judges.pictures import mouths
+from slts.reporting.results import load_results
+from slts.systems.contract import OffsetEstimate
 
 SMALL = ("tracking=none", "batch_size=4", "log_every=1", "validate_clips=2", "steps=2", "validate_every=2")
 
@@ -51,8 +56,9 @@ def test_evaluation_and_the_page(trained):
     done = slts("evaluate", f"run={trained / 'generator'}", "split=test", f"syncnet={trained / 'syncnet'}", "show=2")
     row = json.loads((trained / "generator" / "results.jsonl").read_text().splitlines()[-1])
     for name in ("mouth_l1", "mouth_psnr", "mouth_ssim", "lse_d", "lse_c", "drawn_offset_ms", "lse_d_recorded",
-                 "lse_c_mismatched"):  # fmt: skip
+                 "lse_c_mismatched", "lse_d_still", "mouth_motion_r", "mouth_motion_share"):  # fmt: skip
         assert math.isfinite(row[name]), (name, done.stdout)
+    assert row["lse_d_unsynced"] is None and row["protocol"] == "own" and row["fid"] is None
     assert row["stoi"] is None and row["task"] == "wav2lip" and row["failed"] == 0
     with (trained / "generator" / "clips-test.csv").open() as file:
         clips = list(csv.DictReader(file))
@@ -105,3 +111,68 @@ def test_strips_and_films(tmp_path):
     assert decode_frames(tmp_path / "a.mp4").shape == (20, SIDE, 2 * SIDE, 3)
     strip = cv2.imread(str(tmp_path / "a.png"))
     assert strip.shape == (32, 16 * SHOWN, 3) and strip[0, -1].tolist() == [19] * 3
+
+
+def test_lips_that_say_something_else(trained):
+    run = trained / "generator"
+    with (run / "clips-test.csv").open() as file:
+        own = file.read()
+    for protocol in ("random", "dubbed", "tts"):
+        slts("evaluate", f"run={run}", "split=test", f"syncnet={trained / 'syncnet'}", "show=1", f"protocol={protocol}")
+        row = json.loads((run / "results.jsonl").read_text().splitlines()[-1])
+        assert row["protocol"] == protocol and row["mouth_l1"] is None and row["mouth_motion_r"] is None
+        assert math.isfinite(row["lse_d"]) and math.isfinite(row["lse_d_unsynced"])
+        assert row["lse_d_unsynced"] != row["lse_d_recorded"]
+        with (run / f"says-test-{protocol}.csv").open() as file:
+            says = {line["key"]: line["says"] for line in csv.DictReader(file)}
+        assert len(says) == row["clips"] and all(key != said for key, said in says.items())
+        assert len([*(run / "samples" / f"test-{protocol}").glob("*.mp4")]) == 1
+    with (run / "clips-test.csv").open() as file:
+        assert file.read() == own
+    frame = load_results(trained)
+    assert {"wav2lip_with_quality", "wav2lip_with_quality_random"} <= set(frame["system"])
+
+
+def test_a_protocol_is_of_pictures_and_fid_of_weights(trained, tmp_path):
+    refused = slts("evaluate", f"run={trained / 'syncnet'}", "protocol=random", check=False)
+    assert refused.returncode == 2 and len(refused.stderr.strip().splitlines()) == 1
+    refused = slts("evaluate", f"run={trained / 'generator'}", "split=test", "inception=x.pth", check=False)
+    assert refused.returncode == 2 and "inception=" in refused.stderr and "Traceback" not in refused.stderr
+
+
+class Reader(torch.nn.Module):
+    """A system of offsets that says how bright the first pixel of a picture is, and how loud the first sample."""
+
+    def offsets(self, batch: Batch) -> OffsetEstimate:
+        return OffsetEstimate(batch.video[:, -1, 0, 0, 0].float(), batch.audio[:, 0], 1000.0)
+
+
+def test_controls_are_what_they_are_called():
+    batch = Batch(
+        video=torch.arange(12, dtype=torch.uint8).reshape(2, 6, 1, 1, 1).expand(2, 6, 1, 8, 8),
+        recorded=torch.tensor([[0.1] * 9, [0.2] * 9]), frames=torch.tensor([6, 6]), fps=torch.tensor([25.0] * 2),
+        speaker=torch.zeros(2), offset_ms=torch.zeros(2), key=["a", "b"],
+    )  # fmt: skip
+    config = OmegaConf.create({"augment": {"crop": 1.0}})
+    system = SimpleNamespace(config=config, device=torch.device("cpu"), task=Reader())
+    evaluation = SimpleNamespace(run=SimpleNamespace(config=config))
+    lips = DrawnLips(evaluation, system)
+    found = lips.look(batch, torch.full((2, 6, 1, 4, 4), 200, dtype=torch.uint8), torch.full((2, 9), 0.7), own=False)
+    said = {name: (estimate.ms.tolist(), estimate.confidence.tolist()) for name, estimate in found.items()}
+    assert said["drawn"] == ([200, 200], pytest.approx([0.7, 0.7]))
+    assert said["recorded"] == ([5, 11], pytest.approx([0.1, 0.2]))
+    assert said["unsynced"] == ([5, 11], pytest.approx([0.7, 0.7]))
+    assert said["mismatched"] == ([5, 11], pytest.approx([0.2, 0.1]))
+    assert said["still"] == ([0, 6], pytest.approx([0.1, 0.2]))
+    assert "unsynced" not in lips.look(batch, batch.video, batch.audio, own=True)
+
+
+def test_drawn_pictures_lie_where_they_were_cut():
+    run, system = (SimpleNamespace(config=OmegaConf.create({"augment": {"crop": crop}})) for crop in (0.5, 1.0))
+    lips = DrawnLips(SimpleNamespace(run=run), system)
+    pasted = lips._pasted(torch.zeros(1, 1, 1, 8, 8, dtype=torch.uint8), torch.full((1, 1, 3, 6, 6), 255).byte())
+    assert (pasted[0, 0, 0, 2:6, 2:6] == 235).all() and pasted.sum() == 16 * 235
+    lips = DrawnLips(SimpleNamespace(run=system), run)
+    drawn = torch.zeros(1, 1, 1, 8, 8, dtype=torch.uint8)
+    drawn[..., 2:6, 2:6] = 9
+    assert (lips._pasted(torch.zeros(1, 1, 1, 4, 4, dtype=torch.uint8), drawn) == 9).all()

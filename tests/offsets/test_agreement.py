@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from slts.offsets.agreement import offset_agreement, read_offsets
+from slts.data.offset_table import read_offsets
+from slts.offsets.agreement import offset_agreement
 
 
 def test_by_hand():

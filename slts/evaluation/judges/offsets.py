@@ -10,12 +10,13 @@ from accelerate.utils import gather_object
 from slts.audio import SAMPLE_RATE
 from slts.data.batch import Batch
 from slts.data.loader import evaluation_loader
+from slts.data.offset_table import read_offsets
 from slts.errors import UserError
 from slts.evaluation.clips import GeneratedClip, validation_split
 from slts.evaluation.figures import offset_figure
 from slts.evaluation.judges import Evaluation
 from slts.evaluation.results import known_pairs, mean
-from slts.offsets.agreement import offset_agreement, read_offsets
+from slts.offsets.agreement import offset_agreement
 from slts.offsets.calibration import calibrate
 from slts.systems.contract import SINGLE_FRAMES
 from slts.training.loop import Validation

@@ -11,9 +11,6 @@ from slts.systems.lipsync_expert.network import PUBLISHED, LipSyncExpert
 from slts.systems.published_weights import load_published
 from slts.systems.trained import load_run
 
-FRAMES = 5
-"""T_v that a generator is judged by."""
-
 
 class FrozenExpert:
     """Not a module, so that it takes no part in the state, the optimiser or the mode of the system that asks it.
@@ -21,10 +18,11 @@ class FrozenExpert:
     Args:
         source: a run of task=lipsync_expert, or a file with the published weights; None where there is no expert.
         image_size, channels: of the pictures that it will be shown.
+        frames: T_v, pictures of a window.
     """
 
-    def __init__(self, source: str | None, image_size: int, channels: int):
-        self.source, self.image_size, self.channels = source, image_size, channels
+    def __init__(self, source: str | None, image_size: int, channels: int, frames: int):
+        self.source, self.image_size, self.channels, self.frames = source, image_size, channels, frames
         self.network: LipSyncExpert | None = None
 
     @property
@@ -57,10 +55,10 @@ class FrozenExpert:
                 )
             network = run.task.network
         has = (network.image_size, network.channels, network.frames)
-        if has != (self.image_size, self.channels, FRAMES):
+        if has != (self.image_size, self.channels, self.frames):
             raise UserError(
                 f"task.expert={self.source} knows windows of {has[2]} pictures of {has[0]} pixels and {has[1]}"
-                f" channels, and the generator needs {FRAMES}, {self.image_size} and {self.channels}; train one with"
-                f" task.frames={FRAMES} model.image_size={self.image_size} model.channels={self.channels}"
+                f" channels, and the generator needs {self.frames}, {self.image_size} and {self.channels}; train one"
+                f" with task.frames={self.frames} model.image_size={self.image_size} model.channels={self.channels}"
             )
         return network

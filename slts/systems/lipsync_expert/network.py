@@ -1,15 +1,18 @@
 """The expert: SyncNet in Wav2Lip's form, which compares by the cosine (Prajwal et al., arXiv 2008.10010, section 3.2).
 
-It sees the lower halves of a few frames and hears 16 mel frames, 0.2 s, around them.
+It sees the lower halves of a few frames and hears 16 mel frames, 0.2 s, around them, or a longer window of both.
 """
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from slts.layers.lip_convolutions import ConvBlock, residuals, sound_encoder
+from slts.audio.lipsync_mel import RATE as MEL_RATE
+from slts.layers.lip_convolutions import MEL_FRAMES, MEL_FRAMES_LONG, ConvBlock, residuals, sound_encoder
 
 RATE = 25
 """Video frames a second."""
+HEARD = {1: MEL_FRAMES, 3: MEL_FRAMES, 5: MEL_FRAMES, 16: MEL_FRAMES_LONG}
+"""Mel frames that go with a window of so many pictures, T_v."""
 PUBLISHED = {"image_size": 96, "channels": 3, "width": 1.0, "frames": 5}
 """Arguments of LipSyncExpert for the published weights."""
 
@@ -21,7 +24,7 @@ class LipSyncExpert(nn.Module):
         image_size: side of the whole pictures, 96 (published) or 48, for which a stage that halves is left out.
         channels: of the pictures, 3 in the order BGR (published) or 1 for grey.
         width: of all layers as a share of the published one.
-        frames: T_v, pictures of a window: published 5; the sound of a window is always 0.2 s around their middle.
+        frames: T_v, pictures of a window: published 5; its sound is 0.2 s around their middle, with 16 pictures 0.65 s.
     """
 
     def __init__(self, image_size: int = 96, channels: int = 3, width: float = 1.0, frames: int = 5):
@@ -43,7 +46,7 @@ class LipSyncExpert(nn.Module):
             ConvBlock(e, e, 3, 1, 0),
             ConvBlock(e, e, 1, 1, 0),
         )
-        self.audio_encoder = sound_encoder(width, 2)
+        self.audio_encoder = sound_encoder(width, 2, HEARD[frames])
 
     def forward(self, pictures: Tensor, mel: Tensor) -> Tensor:
         """Cosine (n,) in 0..1 of windows of pictures and sound, see ``embed_lips`` and ``embed_sound``."""
@@ -55,7 +58,7 @@ class LipSyncExpert(nn.Module):
         return functional.normalize(self.face_encoder(lower).flatten(1), dim=1)
 
     def embed_sound(self, mel: Tensor) -> Tensor:
-        """Windows of the mel (n, 80, 16): unit vectors (n, E), none negative."""
+        """Windows of the mel (n, 80, HEARD[T_v]): unit vectors (n, E), none negative."""
         return functional.normalize(self.audio_encoder(mel[:, None]).flatten(1), dim=1)
 
 
@@ -69,8 +72,13 @@ def cosine_loss(cosine: Tensor, in_sync: Tensor | float) -> Tensor:
 
 
 def window_start(first: Tensor, frames: int) -> Tensor:
-    """Seconds from the first picture's time at which the 0.2 s of sound of a window begin.
+    """Seconds from the first picture's time at which the sound of a window begins, so that their middles coincide.
 
     first: the windows' first frames, at 25 a second. frames: T_v. With five, picture and sound begin together.
     """
-    return (first - (5 - frames) / 2) / RATE
+    return (first - (heard_pictures(frames) - frames) / 2) / RATE
+
+
+def heard_pictures(frames: int) -> float:
+    """For how many pictures the sound of a window of ``frames`` lasts."""
+    return HEARD[frames] * RATE / MEL_RATE

@@ -7,9 +7,9 @@ from slts.audio.lipsync_mel import RATE as MEL_RATE
 from slts.audio.lipsync_mel import lipsync_mel
 from slts.data.batch import Batch
 from slts.errors import UserError
-from slts.layers.lip_convolutions import MEL_FRAMES
 from slts.systems.contract import OFFSETS, OffsetEstimate
-from slts.systems.lipsync_expert.network import RATE, LipSyncExpert, cosine_loss, window_start
+from slts.systems.lipsync_expert.network import HEARD, RATE, LipSyncExpert, cosine_loss, window_start
+from slts.systems.lipsync_expert.sound_lead import SoundLead, check_sync
 from slts.systems.lipsync_expert.windows import (
     draw_others,
     draw_starts,
@@ -18,7 +18,6 @@ from slts.systems.lipsync_expert.windows import (
     refuse_rate,
     room,
     sound_at,
-    sound_lead,
     sound_of,
 )
 
@@ -33,7 +32,8 @@ def check(config) -> None:
             "task=lipsync_expert needs model=lipsync_expert or model=lipsync_expert_small, not model="
             f"{config.model.name}; experiment=lipsync_expert and experiment=lipsync_expert_cpu are whole recipes"
         )
-    needed = (MEL_FRAMES / MEL_RATE) + 2 / RATE
+    check_sync(config)
+    needed = (HEARD[config.task.frames] / MEL_RATE) + 2 / RATE
     if config.chunk_seconds < needed:
         raise UserError(f"chunk_seconds={config.chunk_seconds} holds no two windows; use at least {needed:.2f}")
 
@@ -58,7 +58,7 @@ class LipSyncExpertTask(nn.Module):
     def __init__(self, task, network: LipSyncExpert):
         super().__init__()
         self.network = network
-        self.sync, self.windows, self.radius = task["sync"], task["windows"], task["radius"]
+        self.lead, self.windows, self.radius = SoundLead(task), task["windows"], task["radius"]
 
     def forward(self, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Random windows of each clip; half of them hear the sound of another window of the clip (section 3.2)."""
@@ -75,8 +75,8 @@ class LipSyncExpertTask(nn.Module):
 
     def pairs(self, batch: Batch, windows: int) -> tuple[Tensor, Tensor, Tensor]:
         """Random windows of picture and sound: their cosine, whether they are in sync, and whether they count, all
-        (B ``windows``,); those of clips too short for two windows do not."""
-        lead, frames = sound_lead(batch, self.sync), self.network.frames
+        (B ``windows``,); those of clips too short for two windows, or of an unknown offset, do not."""
+        lead, frames = self.lead(batch), self.network.frames
         lowest, count = room(batch, frames, lead)
         starts = draw_starts(lowest, count, windows)
         in_sync = torch.rand(starts.shape, device=starts.device) < 0.5
@@ -100,7 +100,7 @@ class LipSyncExpertTask(nn.Module):
     def _offset(self, video: Tensor, mel: Tensor) -> tuple[float, float]:
         """Milliseconds and confidence of video (T, C, H, W) and mel (J, 80)."""
         frames, radius = self.network.frames, round(self.radius * MEL_RATE / RATE)
-        heard = min(len(mel), len(video) * MEL_RATE // RATE) - MEL_FRAMES + 1
+        heard = min(len(mel), len(video) * MEL_RATE // RATE) - HEARD[frames] + 1
         if len(video) < frames or heard < 1:
             return float("nan"), float("nan")
         starts = torch.arange(len(video) - frames + 1, device=video.device)
@@ -112,7 +112,10 @@ class LipSyncExpertTask(nn.Module):
         )
         seconds = torch.arange(heard, device=video.device) / MEL_RATE
         sound = torch.cat(
-            [self.network.embed_sound(sound_at(mel[None], piece[None])).float() for piece in seconds.split(PIECE)]
+            [
+                self.network.embed_sound(sound_at(mel[None], piece[None], HEARD[frames])).float()
+                for piece in seconds.split(PIECE)
+            ]
         )
         # Picture of the window v, late by k mel frames, belongs to the sound that begins k mel frames before v's.
         shifts = torch.arange(-radius, radius + 1, device=video.device)

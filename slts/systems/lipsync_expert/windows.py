@@ -1,4 +1,4 @@
-"""Windows of a few pictures and of the 0.2 s of sound that belong to them, cut from clips at 25 frames a second."""
+"""Windows of a few pictures and of the sound that belongs to them, cut from clips at 25 frames a second."""
 
 import torch
 from torch import Tensor
@@ -9,23 +9,7 @@ from slts.audio.lipsync_mel import SILENCE
 from slts.data.batch import Batch
 from slts.errors import UserError
 from slts.layers.lip_convolutions import MEL_FRAMES
-from slts.systems.lipsync_expert.network import RATE, window_start
-
-SYNC = ("none", "truth")
-"""How ``task.sync`` takes known offsets out: not, or by those recorded with the corpus."""
-
-
-def sound_lead(batch: Batch, sync: str) -> Tensor:
-    """Seconds by which the sound of each clip (B,) comes before its picture; 0 with ``sync`` none.
-
-    Raises UserError where ``sync`` is truth and a clip's offset is not known.
-    """
-    if sync == "none":
-        return torch.zeros_like(batch.fps, dtype=torch.float32)
-    if bool(batch.offset_ms.isnan().any()):
-        key = batch.key[int(batch.offset_ms.isnan().int().argmax())]
-        raise UserError(f"task.sync=truth: the offset of {key} is not known; use task.sync=none, or repair the corpus")
-    return batch.offset_ms.float() / 1000
+from slts.systems.lipsync_expert.network import HEARD, RATE, heard_pictures, window_start
 
 
 def refuse_rate(task: str, *rates: float) -> None:
@@ -46,12 +30,13 @@ def network_pictures(video: Tensor) -> Tensor:
 
 def room(batch: Batch, frames: int, lead: Tensor) -> tuple[Tensor, Tensor]:
     """The lowest first frame (B,) of a window whose pictures and sound both lie in the clip, and how many (B,) there
-    are from it on; 0 or less where there is none. ``lead`` as ``sound_lead`` gives it, seconds."""
-    slack = (5 - frames) / 2
-    moved = lead * RATE
+    are from it on; 0 or less where there is none. ``lead`` (B,) as ``SoundLead`` gives it, seconds."""
+    heard = heard_pictures(frames)
+    slack = (heard - frames) / 2
+    moved = lead.nan_to_num() * RATE
     lowest = (moved + slack).ceil().clamp_min(0)
-    highest = torch.minimum(batch.frames - frames, batch.frames - 5 + slack + moved).floor()
-    return lowest.long(), (highest - lowest + 1).long()
+    highest = torch.minimum(batch.frames - frames, batch.frames - heard + slack + moved).floor()
+    return lowest.long(), (highest - lowest + 1).masked_fill(lead.isnan(), 0).long()
 
 
 def draw_starts(lowest: Tensor, count: Tensor, windows: int) -> Tensor:
@@ -78,11 +63,11 @@ def pictures_at(video: Tensor, starts: Tensor, frames: int) -> Tensor:
     return video[clips, places].flatten(0, 1)
 
 
-def sound_at(mel: Tensor, seconds: Tensor) -> Tensor:
-    """The 0.2 s of mel (B, J, 80) from each of ``seconds`` (B, W) on, to the nearest mel frame: (B W, 80, 16); silent
-    outside of the clip."""
+def sound_at(mel: Tensor, seconds: Tensor, count: int = MEL_FRAMES) -> Tensor:
+    """The ``count`` frames of mel (B, J, 80) from each of ``seconds`` (B, W) on, to the nearest: (B W, 80, count);
+    silent outside of the clip."""
     first = (seconds * MEL_RATE).round().long()
-    places = first[..., None] + torch.arange(MEL_FRAMES, device=mel.device)
+    places = first[..., None] + torch.arange(count, device=mel.device)
     silent = functional.pad(mel, (0, 0, 1, 1), value=SILENCE)
     clips = torch.arange(len(mel), device=mel.device)[:, None, None]
     return silent[clips, (places + 1).clamp(0, mel.shape[1] + 1)].flatten(0, 1).transpose(1, 2)
@@ -90,4 +75,4 @@ def sound_at(mel: Tensor, seconds: Tensor) -> Tensor:
 
 def sound_of(mel: Tensor, starts: Tensor, frames: int, lead: Tensor) -> Tensor:
     """``sound_at`` for the windows of ``frames`` pictures that begin at frames ``starts`` (B, W)."""
-    return sound_at(mel, window_start(starts.float(), frames) - lead[:, None])
+    return sound_at(mel, window_start(starts.float(), frames) - lead.nan_to_num()[:, None], HEARD[frames])

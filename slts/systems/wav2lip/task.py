@@ -10,6 +10,7 @@ from slts.layers.discriminators import frozen
 from slts.systems.contract import PICTURES
 from slts.systems.lipsync_expert.frozen_expert import FrozenExpert
 from slts.systems.lipsync_expert.network import RATE, cosine_loss
+from slts.systems.lipsync_expert.sound_lead import SoundLead, check_sync
 from slts.systems.lipsync_expert.windows import (
     draw_others,
     draw_starts,
@@ -18,14 +19,16 @@ from slts.systems.lipsync_expert.windows import (
     refuse_rate,
     room,
     sound_at,
-    sound_lead,
     sound_of,
 )
+from slts.systems.wav2lip.chin_margin import vary_chin
 from slts.systems.wav2lip.generator import Generator
+from slts.systems.wav2lip.masking import MASKS
 from slts.systems.wav2lip.quality import QualityDiscriminator
+from slts.systems.wav2lip.reference import CANDIDATES, RANDOM, choose, one_of, references_of
 
-FRAMES = 5
-"""Pictures of a window in training: what the expert sees."""
+OLDER = {"frames": 5, "mask": "half", "reference": RANDOM, "chin_margin": 0.0}
+"""What runs from before these keys were trained with."""
 PIECE = 64
 """Pictures drawn at once in evaluation."""
 MEMORY = 0.99
@@ -39,7 +42,8 @@ def check(config) -> None:
             f"task=wav2lip needs model=wav2lip or model=wav2lip_small, not model={config.model.name}; experiment="
             "wav2lip and experiment=wav2lip_cpu are whole recipes"
         )
-    needed = (2 * FRAMES + 1) / RATE
+    check_sync(config)
+    needed = (2 * config.task.get("frames", OLDER["frames"]) + 1) / RATE
     if config.chunk_seconds < needed:
         raise UserError(
             f"chunk_seconds={config.chunk_seconds} has no room for a window and a reference; use at least {needed:.2f}"
@@ -76,35 +80,34 @@ class Wav2LipTask(nn.Module):
     def __init__(self, task, generator: Generator, critic: QualityDiscriminator | None = None):
         super().__init__()
         self.generator, self.critic = generator, critic
-        self.sync, self.windows, self.lead = task["sync"], task["windows"], task["mel_lead_ms"] / 1000
+        task = {**OLDER, **task}
+        self.sound_lead, self.windows, self.lead = SoundLead(task), task["windows"], task["mel_lead_ms"] / 1000
+        self.frames, self.mask = task["frames"], MASKS[task["mask"]]
+        self.reference, self.chin_margin = task["reference"], task["chin_margin"]
         self.sync_below, self.sync_from = task["sync_below"], task["sync_from"]
         self.sync_weight, self.quality_weight = task["loss"]["sync"], task["loss"]["quality"] if critic else 0.0
-        self.expert = FrozenExpert(task["expert"], generator.image_size, generator.channels)
+        self.expert = FrozenExpert(task["expert"], generator.image_size, generator.channels, self.frames)
         self.register_buffer("taken", torch.zeros((), dtype=torch.long))
         self.register_buffer("sync_mean", torch.ones(()))
         self.register_buffer("sync_on", torch.zeros(()))
 
     def forward(self, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Random windows of five frames, each with five of another place of its clip for reference."""
-        lead = sound_lead(batch, self.sync)
-        lowest, count = room(batch, FRAMES, lead)
+        """Random windows of frames, each with as many of another place of its clip for reference."""
+        lead, frames = self.sound_lead(batch), self.frames
+        lowest, count = room(batch, frames, lead)
         starts = draw_starts(lowest, count, self.windows)
-        others = draw_others(starts, torch.zeros_like(lowest), batch.frames - FRAMES + 1, apart=FRAMES)
         counts = (count > 0).repeat_interleave(self.windows).float()
-        truth = network_pictures(pictures_at(batch.video, starts, FRAMES))
-        reference = network_pictures(pictures_at(batch.video, others, FRAMES))
+        truth, reference = self._faces_of(batch, starts)
         mel = lipsync_mel(batch.audio)
-        heard = self._sound(mel, starts, lead)
-        drawn = self.generator(upper_half(truth).flatten(0, 1), reference.flatten(0, 1), heard).float()
+        drawn = self._drawn(truth.flatten(0, 1), reference.flatten(0, 1), self._sound(mel, starts, lead))
 
         weight = 1 / counts.sum().clamp_min(1)
-        apart = (drawn - truth.flatten(0, 1)).abs().mean((1, 2, 3)).unflatten(0, (-1, FRAMES)).mean(1)
+        apart = (drawn - truth.flatten(0, 1)).abs().mean((1, 2, 3)).unflatten(0, (-1, frames)).mean(1)
         l1 = (apart * counts).sum() * weight
         sync_weight, losses, report = 0.0, {}, {"l1": l1.detach()}
         if self.expert.given:
             sync_weight = self.sync_on * self.sync_weight
-            heard = sound_of(mel, starts, FRAMES, lead)
-            cosine = self.expert(drawn.unflatten(0, (-1, FRAMES)), heard)
+            cosine = self.expert(drawn.unflatten(0, (-1, frames)), sound_of(mel, starts, frames, lead))
             sync = (cosine_loss(cosine, 1.0) * counts).sum() * weight
             losses["sync"] = sync_weight * sync
             report["sync_loss"] = sync.detach()
@@ -112,13 +115,13 @@ class Wav2LipTask(nn.Module):
                 self._remember(sync.detach())
             report["sync_on"] = self.sync_on.clone()
         if self.critic is not None:
-            of_each = counts.repeat_interleave(FRAMES)
+            of_each = counts.repeat_interleave(frames)
             faces = truth.flatten(0, 1)
             fooled = cosine_loss(frozen(self.critic, drawn), 1.0)
             real, fake = self.critic(faces), self.critic(drawn.detach())
-            losses["quality"] = self.quality_weight * (fooled * of_each).sum() * weight / FRAMES
+            losses["quality"] = self.quality_weight * (fooled * of_each).sum() * weight / frames
             judged = cosine_loss(real, 1.0) + cosine_loss(fake, 0.0)
-            losses["critic"] = (judged * of_each).sum() * weight / FRAMES
+            losses["critic"] = (judged * of_each).sum() * weight / frames
             report["critic_margin"] = (real - fake).mean().detach()
         return {"l1": (1 - sync_weight - self.quality_weight) * l1, **losses}, report
 
@@ -126,36 +129,58 @@ class Wav2LipTask(nn.Module):
     def draw(self, batch: Batch) -> Tensor:
         """(B, T_v, C, H, W) uint8: each picture with its lower half drawn to the sound; at any frame rate.
 
-        The reference of each is the picture half a clip away: what a picture itself shows of its lips would be copied.
-        The pictures of one clip do not depend on those of others.
+        The reference of each is another picture of its clip. The pictures of one clip do not depend on those of others.
         """
         drawn, mel = torch.zeros_like(batch.video), lipsync_mel(batch.audio)
         for i, frames in enumerate(batch.frames.tolist()):
             shown = torch.arange(frames, device=mel.device)
-            pictures, references = batch.video[i, :frames], batch.video[i, (shown + frames // 2) % frames]
+            pictures = batch.video[i, :frames]
+            references = pictures[references_of(self.reference, pictures)]
             drawn[i, :frames] = self._faces(pictures, shown / batch.fps[i], mel[i : i + 1], references)
         return drawn
 
     @torch.no_grad()
-    def draw_at(self, pictures: Tensor, seconds: Tensor, audio: Tensor, reference: Tensor) -> Tensor:
+    def draw_at(self, pictures: Tensor, seconds: Tensor, audio: Tensor, references: Tensor) -> Tensor:
         """See slts.systems.contract.GivesPictures."""
-        return self._faces(pictures, seconds, lipsync_mel(audio), reference.expand_as(pictures))
+        return self._faces(
+            pictures, seconds, lipsync_mel(audio), one_of(self.reference, references).expand_as(pictures)
+        )
 
     def _faces(self, pictures: Tensor, seconds: Tensor, mel: Tensor, references: Tensor) -> Tensor:
         """(n, C, H, W) uint8, drawn piece by piece; pictures and references alike, ``mel`` (1, J, 80)."""
         heard = sound_at(mel, (seconds - self.lead)[None])
         pieces = [
-            self.generator(upper_half(network_pictures(target)), network_pictures(reference), sound)
+            self._drawn(network_pictures(target), network_pictures(reference), sound)
             for target, reference, sound in zip(
                 pictures.split(PIECE), references.split(PIECE), heard.split(PIECE), strict=True
             )
         ]
-        return video_pictures(torch.cat(pieces).float())
+        return video_pictures(torch.cat(pieces))
+
+    def _drawn(self, pictures: Tensor, references: Tensor, heard: Tensor) -> Tensor:
+        """Pictures (n, C, H, W) in 0..1 with lips to what is ``heard`` (n, 80, 16)."""
+        return self.mask.finish(self.generator(self.mask.hide(pictures), references, heard).float(), pictures)
+
+    def _faces_of(self, batch: Batch, starts: Tensor) -> tuple[Tensor, Tensor]:
+        """What is shown in the windows from ``starts`` (B, W) on, and their references: (B W, frames, C, H, W)."""
+        none = torch.zeros_like(batch.frames)
+        last = batch.frames - self.frames + 1
+        draws = 1 if self.reference == RANDOM else CANDIDATES
+        repeated = starts.repeat_interleave(draws, 1)
+        others = draw_others(repeated, none, last, apart=self.frames)
+        if draws > 1:
+            candidates = pictures_at(batch.video, others, 1).squeeze(1).unflatten(0, (-1, draws))
+            chosen = choose(self.reference, pictures_at(batch.video, starts, 1).squeeze(1), candidates)
+            others = others.unflatten(1, (-1, draws)).gather(2, chosen.view(*starts.shape, 1)).squeeze(2)
+        faces = [network_pictures(pictures_at(batch.video, first, self.frames)) for first in (starts, others)]
+        if self.training and self.chin_margin:
+            faces = [vary_chin(windows, self.chin_margin) for windows in faces]
+        return tuple(faces)
 
     def _sound(self, mel: Tensor, starts: Tensor, lead: Tensor) -> Tensor:
-        """What the generator hears for each of the five frames from ``starts`` (B, W) on: (B W 5, 80, 16)."""
-        frames = starts[..., None] + torch.arange(FRAMES, device=starts.device)
-        return sound_at(mel, (frames.flatten(1) / RATE - self.lead) - lead[:, None])
+        """What the generator hears for each of the frames from ``starts`` (B, W) on: (B W frames, 80, 16)."""
+        frames = starts[..., None] + torch.arange(self.frames, device=starts.device)
+        return sound_at(mel, (frames.flatten(1) / RATE - self.lead) - lead.nan_to_num()[:, None])
 
     def _remember(self, sync: Tensor) -> None:
         self.taken += 1
@@ -164,13 +189,6 @@ class Wav2LipTask(nn.Module):
         self.sync_mean.copy_(kept * self.sync_mean + (1 - kept) * sync)
         ready = (self.sync_mean < self.sync_below) & (self.taken >= self.sync_from)
         self.sync_on.copy_(torch.maximum(self.sync_on, ready.float()))
-
-
-def upper_half(pictures: Tensor) -> Tensor:
-    """Pictures (..., H, W) with the lower half of their rows black."""
-    masked = pictures.clone()
-    masked[..., pictures.shape[-2] // 2 :, :] = 0
-    return masked
 
 
 def video_pictures(faces: Tensor) -> Tensor:

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 from conftest import slts
+from omegaconf import OmegaConf
 
 from slts.config import compose
 from slts.data.batch import Batch
 from slts.errors import UserError
 from slts.systems import build_task, check_task
 from slts.systems.lipsync_expert import task as module
+from slts.systems.lipsync_expert.sound_lead import SoundLead
 from slts.systems.lipsync_expert.task import LipSyncExpertTask
 from slts.systems.lipsync_expert.windows import (
     draw_others,
@@ -22,7 +24,6 @@ from slts.systems.lipsync_expert.windows import (
     pictures_at,
     room,
     sound_at,
-    sound_lead,
     sound_of,
 )
 
@@ -49,7 +50,7 @@ def batch(clips: int = 2, frames: int = 30, channels: int = 3, offset: float = m
     )
 
 
-@pytest.mark.parametrize("frames", [1, 3, 5])
+@pytest.mark.parametrize("frames", [1, 3, 5, 16])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_parameter_is_trained(frames, channels):
     task = make(f"task.frames={frames}", f"model.channels={channels}")
@@ -60,9 +61,10 @@ def test_every_parameter_is_trained(frames, channels):
 
 
 @pytest.mark.parametrize("lead", [0.0, 0.12, -0.2])
-@pytest.mark.parametrize("frames", [1, 3, 5])
+@pytest.mark.parametrize("frames", [1, 3, 5, 16])
 def test_windows_lie_in_the_clip(frames, lead):
     clips = batch(frames=25)
+    heard = 16.25 if frames == 16 else 5  # pictures that last as long as the sound
     clips.frames[1] = 20
     lowest, count = room(clips, frames, torch.full((2,), lead))
     for first, windows, length in zip(lowest.tolist(), count.tolist(), (25, 20), strict=True):
@@ -70,8 +72,8 @@ def test_windows_lie_in_the_clip(frames, lead):
             f
             for f in range(length)
             if f + frames <= length
-            and f / 25 - (5 - frames) / 50 - lead >= -1e-6
-            and f / 25 - (5 - frames) / 50 - lead + 0.2 <= length / 25 + 1e-6
+            and f / 25 - (heard - frames) / 50 - lead >= -1e-6
+            and f / 25 - (heard - frames) / 50 - lead + heard / 25 <= length / 25 + 1e-6
         ]
         assert [*range(first, first + windows)] == fitting
 
@@ -108,12 +110,64 @@ def test_pictures_are_blue_first():
 
 
 def test_known_offsets_are_taken_out_and_unknown_ones_refused():
-    assert sound_lead(batch(offset=-80), "truth").tolist() == pytest.approx([-0.08, -0.08])
-    assert sound_lead(batch(offset=-80), "none").tolist() == [0, 0]
+    assert SoundLead({"sync": "truth"})(batch(offset=-80)).tolist() == pytest.approx([-0.08, -0.08])
+    assert SoundLead({"sync": "none"})(batch(offset=-80)).tolist() == [0, 0]
     clips = batch(offset=-80)
     clips.offset_ms[1] = math.nan
     with pytest.raises(UserError, match="the offset of 1 is not known"):
         make("task.sync=truth")(clips)
+
+
+def dsm(folder, text: str, *overrides: str) -> list[str]:
+    (folder / "offsets.csv").write_text(text)
+    return ["task.sync=dsm", f"task.offsets={folder / 'offsets.csv'}", *overrides]
+
+
+def test_measured_offsets_are_taken_out_and_clips_without_one_take_no_part(tmp_path):
+    keys = dsm(tmp_path, "key,offset_ms,confidence\n0,-80,0.9\n1,,0.9\n2,40,0.1\n", "task.above_confidence=0.5")
+    task, clips = make(*keys), batch(clips=3)
+    found = task.lead(clips).tolist()
+    assert found[0] == pytest.approx(-0.08) and math.isnan(found[1]) and math.isnan(found[2])
+    _, _, counts = task.pairs(clips, 2)
+    assert counts.tolist() == [1, 1, 0, 0, 0, 0]
+    losses, _ = task(clips)
+    assert math.isfinite(float(losses["cosine"].detach()))
+
+
+def test_measured_offsets_do_what_known_ones_do(tmp_path):
+    clips = batch(frames=40, offset=120)
+    found = []
+    for keys in (["task.sync=truth"], dsm(tmp_path, "key,offset_ms\n0,120\n1,120\n"), []):
+        torch.manual_seed(3)
+        task = make(*keys)
+        torch.manual_seed(4)
+        found.append(task.pairs(clips, 4)[0])
+    torch.testing.assert_close(found[0], found[1])
+    assert not torch.allclose(found[0], found[2])
+
+
+def test_a_run_from_before_tables_is_built():
+    config = OmegaConf.create(OmegaConf.to_container(compose("train", ["data=x", "name=x", "task=lipsync_expert"])[0]))
+    del config.task.offsets, config.task.above_confidence
+    OmegaConf.set_struct(config, True)
+    check_task(config)
+    assert build_task(config, CORPUS).lead(batch()).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("key,offset_ms\n0,1\n", "no line of 1"),
+        ("key\n0\n", "no column offset_ms"),
+        ("key,offset_ms\n0,\n1,\n", "no clip has an offset that counts"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_refused(text, why, tmp_path):
+    with pytest.raises(UserError, match=why):
+        make(*dsm(tmp_path, text))(batch())
+    for keys in (["task.sync=dsm"], ["task.offsets=x.csv"]):
+        with pytest.raises(UserError, match="goes with"):
+            make(*keys)
 
 
 def test_a_clip_too_short_does_not_count():

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from slts.config import compose
 from slts.data.batch import Batch
@@ -11,7 +12,10 @@ from slts.errors import UserError
 from slts.systems import build_task, check_task
 from slts.systems.lipsync_expert.network import PUBLISHED, LipSyncExpert
 from slts.systems.wav2lip import task as module
-from slts.systems.wav2lip.task import upper_half, video_pictures
+from slts.systems.wav2lip.chin_margin import LARGEST, vary_chin
+from slts.systems.wav2lip.masking import MASKS
+from slts.systems.wav2lip.reference import choose, one_of, references_of
+from slts.systems.wav2lip.task import video_pictures
 from slts.training.optimizer import build_optimizer
 
 CORPUS = {"fps": [25.0]}
@@ -43,7 +47,7 @@ def watched(monkeypatch):
 
     def watch(*overrides: str):
         task = make("task.expert=somewhere", *overrides)
-        task.expert.network = LipSyncExpert(48, 3, 0.125).eval()
+        task.expert.network = LipSyncExpert(48, 3, 0.125, task.frames).eval()
         return task
 
     return watch
@@ -167,7 +171,98 @@ def test_any_frame_rate_is_drawn(fps, monkeypatch):
 def test_pictures_to_networks_and_back():
     video = torch.randint(0, 256, (2, 3, 4, 4), dtype=torch.uint8)
     assert torch.equal(video_pictures(module.network_pictures(video)), video)
-    assert (upper_half(torch.ones(1, 4, 2))[0] == torch.tensor([[1.0, 1], [1, 1], [0, 0], [0, 0]])).all()
+    hidden = MASKS["half"].hide(torch.ones(1, 4, 2))
+    assert (hidden[0] == torch.tensor([[1.0, 1], [1, 1], [0, 0], [0, 0]])).all()
+
+
+def test_a_feathered_mask_hides_the_lower_half_and_keeps_the_upper():
+    mask, pictures = MASKS["feathered"], torch.full((1, 3, 40, 40), 0.8)
+    hidden = mask.hide(pictures)[0, 0]
+    assert (hidden[:18] == 0.8).all() and (hidden[22:] == 0).all() and (hidden.diff(dim=0) <= 0).all()
+    done = mask.finish(torch.full_like(pictures, 0.2), pictures)[0, 0]
+    assert (done[:18] == 0.8).all() and float(done[30, 20]) == pytest.approx(0.2)
+    assert (done[:, 0] > 0.75).all() and (done[-1] > 0.75).all()  # the rim of what is hidden is not drawn over
+
+
+def test_with_a_feathered_mask_the_upper_half_is_the_given_one():
+    task, clips = make("task.mask=feathered").eval(), batch(clips=1, frames=12)
+    drawn = task.draw(clips)
+    assert torch.equal(drawn[..., :20, :], clips.video[..., :20, :])
+    assert not torch.equal(drawn[..., 30:, 10:38], clips.video[..., 30:, 10:38])
+
+
+def test_a_reference_has_another_mouth_in_the_same_pose():
+    target = torch.zeros(1, 1, 4, 4)
+    candidates = torch.zeros(1, 4, 1, 4, 4)
+    candidates[0, 0, :, 2:] = 0.1
+    candidates[0, 1, :, 2:] = 0.5
+    candidates[0, 2, :, :2] = 0.9  # turned away, with the mouth farthest from the target's
+    candidates[0, 2, :, 2:] = 1.0
+    candidates[0, 3, :, :2] = 0.5
+    assert choose("other_mouth", target, candidates).tolist() == [1]
+
+
+def faces_with(openings: list[float]) -> torch.Tensor:
+    """Grey faces (n, 3, 48, 48) uint8 with a dark mouth so many rows high."""
+    pictures = torch.full((len(openings), 3, 48, 48), 150, dtype=torch.uint8)
+    for picture, rows in zip(pictures, openings, strict=True):
+        picture[:, 36 - rows // 2 : 36 - rows // 2 + rows, 16:32] = 20
+    return pictures
+
+
+def test_a_reference_has_its_lips_closed():
+    faces = faces_with([4, 0, 6, 2])
+    assert choose("closed_mouth", faces[:1], faces[None]).tolist() == [1]
+    assert references_of("closed_mouth", faces).tolist() == [1] * 4
+    assert references_of("random", faces).tolist() == [2, 3, 0, 1]
+    assert torch.equal(one_of("closed_mouth", faces), faces[1:2]) and torch.equal(one_of("random", faces), faces[2:3])
+
+
+@pytest.mark.parametrize("reference", ["other_mouth", "closed_mouth"])
+def test_chosen_references_are_of_the_same_clip_and_not_of_the_window(reference):
+    task, clips = make(f"task.reference={reference}", "task.windows=3"), batch(frames=40)
+    clips.video[:] = (torch.arange(2)[:, None] * 100 + torch.arange(40))[..., None, None, None].to(torch.uint8)
+    truth, others = (faces[:, 0, 0, 0, 0] * 255 for faces in task._faces_of(clips, torch.tensor([[0, 9, 30]] * 2)))
+    assert truth.round().tolist() == [0, 9, 30, 100, 109, 130]
+    assert ((truth - others).abs() >= 4.5).all() and (others[:3] < 50).all() and (others[3:] > 90).all()
+
+
+def test_a_chin_margin_stretches_each_window_by_itself():
+    rows = torch.arange(48.0)[:, None].expand(2, 3, 1, 48, 48) / 48
+    torch.manual_seed(0)
+    assert torch.allclose(vary_chin(rows, 0.0), rows, atol=1e-6)
+    moved = vary_chin(rows, 0.1)
+    last = moved[:, :, 0, -1, 0]
+    assert (last.diff(dim=1).abs() < 1e-6).all() and float((last[0] - last[1]).abs().max()) > 0.005
+    assert ((last < 47 / 48) & (last > 47 / 48 - LARGEST)).all() and (moved[:, :, 0, 0] < 0.01).all()
+    task, clips = make("task.chin_margin=0.1"), batch(clips=1)
+    starts = torch.tensor([[3]])
+    shown = module.network_pictures(clips.video[:, 3:8])
+    assert not torch.allclose(task._faces_of(clips, starts)[0], shown)
+    assert torch.equal(task.eval()._faces_of(clips, starts)[0], shown)  # judged on pictures as they are
+
+
+@pytest.mark.parametrize("frames", [1, 3, 5, 16])
+def test_windows_of_any_length_are_judged_by_an_expert_of_that_length(frames, watched):
+    task = watched(f"task.frames={frames}", "task.sync_below=100")
+    task(batch(frames=40))  # from the next step on the sync loss counts
+    losses, _ = task(batch(frames=40))
+    sum(losses.values()).backward()
+    assert float(losses["sync"].detach()) > 0
+    assert not [name for name, p in task.named_parameters() if p.grad is None]
+
+
+def test_a_run_from_before_the_options_draws_as_it_did():
+    config, _ = compose("train", ["data=x", "name=x", "experiment=wav2lip_cpu", "model.width=0.125"])
+    task, clips = make().eval(), batch()
+    config = OmegaConf.create(OmegaConf.to_container(config))
+    for name in ("frames", "mask", "reference", "chin_margin", "offsets", "above_confidence"):
+        del config.task[name]
+    OmegaConf.set_struct(config, True)  # as run directories give it
+    check_task(config)
+    older = build_task(config, CORPUS).eval()
+    older.load_state_dict(task.state_dict())
+    assert torch.equal(older.draw(clips), task.draw(clips))
 
 
 def test_what_cannot_work_is_refused(tmp_path):

@@ -1,0 +1,133 @@
+"""Wav2Lip's tables, ours beside the published: lip sync of drawn pictures, experts by their window, learning curves.
+
+Most of the published figures at hand are from memory. Only those with which a second source agrees are printed as
+published; the others stand apart and say so. Ours are of other corpora and, without the published SyncNet, on another
+scale: directions can be compared, figures cannot.
+"""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from slts.files import write_whole
+from slts.metrics.columns import COLUMNS
+from slts.reporting.figures import Picture
+from slts.reporting.published import load_published
+from slts.reporting.results import load_results
+
+PUBLISHED, UNCONFIRMED, REMEASURED = "published", "from memory, unconfirmed", "measured again by users"
+LSE = ("lse_d", "lse_c", "fid")
+OURS = (
+    "lse_d", "lse_c", "drawn_offset_ms", "drawn_offset_estimated_ms", "mouth_l1", "mouth_psnr", "mouth_ssim",
+    "mouth_motion_r", "mouth_motion_share", "fid",
+)  # fmt: skip
+"""Figures of systems that draw."""
+CONTROLS = {"recorded": "real", "unsynced": "unsynced", "mismatched": "mismatched", "still": "still mouth"}
+"""Rows beside a system, by the end of the columns' names."""
+CHANCE = 0.6931
+"""ln 2, the loss of an expert that has learned nothing."""
+
+
+def published_lip_sync(file: Path | None = None) -> pd.DataFrame:
+    """Tables 1 and 3 of Prajwal et al. (arXiv 2008.10010): corpus, system, ``by`` (what stands behind a row), LSE-D,
+    LSE-C, FID. A row whose figures are confirmed in part is two rows."""
+    content = load_published(file, "other_papers")["wav2lip"]
+    sure, rows = content["confirmed"], []
+    for system, by_corpus in content["table_lse"].items():
+        for corpus, (lse_d, lse_c, fid) in by_corpus.items():
+            lse, fid = {"lse_d": lse_d, "lse_c": lse_c}, {"fid": fid}
+            for figures, known in ((lse, system in sure["lse"]), (fid, system in sure["fid"].get(corpus, ()))):
+                rows.append({"corpus": corpus, "system": system, "by": PUBLISHED if known else UNCONFIRMED, **figures})
+    for system, (lse_d, lse_c) in content["resynced_dubbed"].items():
+        by = PUBLISHED if system in sure["resynced_dubbed"] else UNCONFIRMED
+        rows.append({"corpus": "ReSyncED, dubbed", "system": system, "by": by, "lse_d": lse_d, "lse_c": lse_c})
+    for system, by_corpus in content["remeasured"].items():
+        for corpus, (lse_d, lse_c) in by_corpus.items():
+            rows.append({"corpus": corpus, "system": system, "by": REMEASURED, "lse_d": lse_d, "lse_c": lse_c})
+    frame = pd.DataFrame(rows).groupby(["corpus", "system", "by"], sort=False, as_index=False)[list(LSE)].first()
+    return frame[frame[list(LSE)].notna().any(axis=1)].sort_values(["corpus", "by"], kind="stable")
+
+
+def record_drawn(runs: Path, file: Path) -> None:
+    """Writes what is kept of the scored runs below ``runs`` that draw, a JSON list of their newest rows.
+
+    Raises UserError where nothing was scored.
+    """
+    names = [*OURS, *(f"{figure}_{end}" for figure in ("lse_d", "lse_c") for end in CONTROLS)]
+    names += [
+        "recorded_offset_estimated_ms",
+        *(f"{which}_offset_sure" for which in ("drawn", "recorded", "mismatched")),
+    ]
+    rows = load_results(runs)
+    rows = rows[rows[["lse_d", "mouth_l1", "drawn_offset_sure"]].notna().any(axis=1)]
+    kept = rows[["run", "system", "corpus", "split", "model", "clips", *(name for name in names if name in rows)]]
+    write_whole(file, kept.to_json(orient="records", indent=1).encode())
+
+
+def beside_controls(rows: list[dict]) -> pd.DataFrame:
+    """Rows of ``record_drawn``, each followed by its controls: what the same SyncNet and estimator say of the recorded
+    pictures with their own sound (real), with the sound that the lips are to say (unsynced), with another clip's
+    (mismatched), and of a picture standing still."""
+    shown = []
+    for row in rows:
+        known = {name: row.get(name) for name in ("corpus", "split", "run")}
+        shown.append(known | {"system": row["system"], **{name: row.get(name) for name in OURS}})
+        for end, name in CONTROLS.items():
+            figures = {figure: row.get(f"{figure}_{end}") for figure in ("lse_d", "lse_c")}
+            if end == "recorded":
+                figures["drawn_offset_estimated_ms"] = row.get("recorded_offset_estimated_ms")
+            if any(pd.notna(value) for value in figures.values()):
+                shown.append(known | {"system": name, **figures})
+    return pd.DataFrame(shown, columns=["corpus", "split", "run", "system", *OURS])
+
+
+def experts(records: list[dict], file: Path | None = None) -> pd.DataFrame:
+    """Experts by their window T_v: the published accuracy (Table 2) and those of records that
+    tests/benchmarks/lipsync_expert.py wrote, with their own sound and, as a control, with another clip's."""
+    content = load_published(file, "other_papers")["wav2lip"]
+    rows = [
+        {
+            "T_v": int(name[2]), "what": f"LRS2, {name[4:]}", "accuracy": accuracy / 100,
+            "by": PUBLISHED if name in content["confirmed"]["discriminator_ablation"] else UNCONFIRMED,
+        }
+        for name, (accuracy, *_) in content["discriminator_ablation"].items()
+    ]  # fmt: skip
+    for record in records:
+        own, wrong = record["own_sound"], record["wrong_sound"]
+        rows.append({
+            "T_v": record["frames"], "what": f"{_corpus(record)}, {record['run']}, step {record['step']}",
+            "accuracy": own["accuracy"], "AUC": own["auc"], "AUC, another clip's sound": wrong["auc"], "by": "ours",
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def learning_curves(records: list[dict]) -> Picture | None:
+    """The loss of experts by training step; None without a record."""
+    if not records:
+        return None
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axis = figure.subplots()
+    for record in records:
+        steps, losses = zip(*record["loss"], strict=True)
+        axis.plot(steps, losses, label=f"{_corpus(record)}, sync={record['sync']}, T_v {record['frames']}")
+    axis.axhline(CHANCE, color="grey", linewidth=0.8, label="ln 2 = 0.69: nothing learned")
+    axis.set(xlabel="step", ylabel="cross-entropy of the cosine")
+    axis.legend(fontsize=8)
+    return Picture.of(figure)
+
+
+def read_records(file: Path) -> list[dict]:
+    """A JSON list that a benchmark wrote; empty where there is no such file."""
+    return json.loads(file.read_text()) if file.is_file() else []
+
+
+def titled(frame: pd.DataFrame) -> pd.DataFrame:
+    """With the titles of the columns in place of their names, without those that say nothing."""
+    return frame.dropna(axis=1, how="all").rename(columns={name: column.title for name, column in COLUMNS.items()})
+
+
+def _corpus(record: dict) -> str:
+    lag = record.get("inject")
+    return record["corpus"] + (f", {lag}" if lag not in (None, "none") else "")

@@ -1,0 +1,37 @@
+"""What drawn lips are to say: lists by seed, and sound stretched to a picture."""
+
+import numpy as np
+import pytest
+
+from slts.evaluation.protocols import pair_list, stretched
+
+KEYS = ["a1", "a2", "a3", "b1", "b2"]
+SPEAKERS = {key: key[0] for key in KEYS}
+TEXTS = {"a1": "bin red at a", "a2": "lay red at b", "a3": "set blue in c", "b1": "bin red at z", "b2": "set blue by c"}
+
+
+def test_a_random_sound_is_somebody_elses_and_the_seed_fixes_it():
+    chosen = pair_list(KEYS, SPEAKERS, {}, 0)
+    assert all(SPEAKERS[key] != SPEAKERS[other] for key, other in chosen.items()) and set(chosen) == set(KEYS)
+    assert chosen == pair_list(KEYS[::-1], SPEAKERS, {}, 0)
+    assert any(pair_list(KEYS, SPEAKERS, {}, seed) != chosen for seed in range(1, 5))
+
+
+def test_of_one_person_another_clip_is_taken():
+    chosen = pair_list(KEYS[:3], SPEAKERS, {}, 0)
+    assert all(key != other for key, other in chosen.items())
+
+
+def test_dubbed_sound_has_the_most_words_in_common():
+    chosen = pair_list(KEYS, SPEAKERS, TEXTS, 0)
+    assert chosen["a1"] == "b1" and chosen["a3"] == "b2" and chosen["b2"] == "a3"
+
+
+@pytest.mark.parametrize("share", [0.7, 1.0, 1.6])
+def test_sound_is_stretched_at_its_pitch(share):
+    tone = np.sin(2 * np.pi * 400 * np.arange(32000) / 16000).astype(np.float32)
+    found = stretched(tone, round(32000 * share))
+    assert len(found) == round(32000 * share)
+    middle = found[len(found) // 2 - 4000 : len(found) // 2 + 4000]
+    assert abs(np.argmax(np.abs(np.fft.rfft(middle))) * 2 - 400) <= 4
+    assert np.abs(found[-len(found) // 10 :]).max() > 0.5  # to the end
