@@ -34,7 +34,7 @@ class Trial:
     kind: str
     """own, or one of CONTROLS."""
     truth_ms: float
-    """Injected offset, positive where the video lags; NaN for a control."""
+    """Injected offset with what is known of the clip's own, positive where the video lags; NaN for a control."""
     seconds: float
 
 
@@ -68,10 +68,10 @@ def trials(
 
 def _trial(clip: dict, clips: list[dict], kind: str, whole: float, rng: np.random.Generator) -> dict:
     """A stretch of pictures and a sound of the same length, as a sample of a batch."""
-    fps = clip["fps"]
-    offset = int(rng.integers(-LARGEST_MS, LARGEST_MS, endpoint=True)) if kind != "other" else 0
+    fps, known = clip["fps"], 0.0 if np.isnan(clip["offset_ms"]) else float(clip["offset_ms"])
+    offset = rng.integers(-LARGEST_MS, LARGEST_MS, endpoint=True) - known if kind != "other" else 0.0
     if kind == "beyond":
-        offset = int(rng.choice([-1, 1]) * rng.integers(*BEYOND_MS, endpoint=True))
+        offset = rng.choice([-1, 1]) * rng.integers(*BEYOND_MS, endpoint=True) - known
     count = int((whole - max(ROOM, abs(offset) / 1000 + 0.1)) * fps)
     seconds = count / fps
     earliest, latest = max(0.0, -offset / 1000), min(whole - seconds, whole - seconds - offset / 1000)
@@ -97,7 +97,12 @@ def _trial(clip: dict, clips: list[dict], kind: str, whole: float, rng: np.rando
         sound = 0.1 * torch.from_numpy(rng.standard_normal(wanted).astype(np.float32))
     elif kind == "music":
         sound = _music(wanted, rng)
-    return {**clip, "video": video, "audio": sound, "offset_ms": float(offset) if kind == "own" else float("nan")}
+    return {
+        **clip,
+        "video": video,
+        "audio": sound,
+        "offset_ms": float(offset + known) if kind == "own" else float("nan"),
+    }
 
 
 def _other(clip: dict, clips: list[dict], rng: np.random.Generator) -> dict:

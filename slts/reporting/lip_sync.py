@@ -85,7 +85,10 @@ def beside_controls(rows: list[dict]) -> pd.DataFrame:
 
 def experts(records: list[dict], file: Path | None = None) -> pd.DataFrame:
     """Experts by their window T_v: the published accuracy (Table 2) and those of records that
-    tests/benchmarks/lipsync_expert.py wrote, with their own sound and, as a control, with another clip's."""
+    tests/benchmarks/lipsync_expert.py wrote, with their own sound and, as a control, with another clip's.
+
+    A record may be of the training alone.
+    """
     content = load_published(file, "other_papers")["wav2lip"]
     rows = [
         {
@@ -95,6 +98,8 @@ def experts(records: list[dict], file: Path | None = None) -> pd.DataFrame:
         for name, (accuracy, *_) in content["discriminator_ablation"].items()
     ]  # fmt: skip
     for record in records:
+        if "own_sound" not in record:
+            continue  # of a training alone
         own, wrong = record["own_sound"], record["wrong_sound"]
         rows.append({
             "T_v": record["frames"], "what": f"{_corpus(record)}, {record['run']}, step {record['step']}",

@@ -89,12 +89,12 @@ def test_trials_are_where_they_say(tiny_corpus, small):
     assert np.isnan(truths[3:]).all() and (np.abs(truths[:3]) <= LARGEST_MS).all() and len(set(truths[:3])) > 1
     whole = {clip["key"]: clip for clip in (dataset[0, i] for i in range(len(dataset)))}[facts[0].key]
     for row in range(3):
-        # Picture and sound of a trial are found in the clip, apart by the injected offset.
+        # Picture and sound of a trial are found in the clip, apart by what was injected beside its own offset.
         picture, sound = batch.video[row][: batch.frames[row]], batch.audio[row]
         first = next(
             i for i in range(len(whole["video"])) if torch.equal(whole["video"][i : i + len(picture)], picture)
         )
-        begin = round((first / 25 + truths[row] / 1000) * 16000)
+        begin = round((first / 25 + (truths[row] - whole["offset_ms"]) / 1000) * 16000)
         assert torch.equal(whole["audio"][begin : begin + 16000], sound[:16000])
     kinds = [fact.kind for fact in facts]
     still, silence = kinds.index("still"), kinds.index("silence")
