@@ -11,6 +11,7 @@ from slts import __version__
 from slts.config import compose, help_text
 from slts.errors import UserError, disk_fault
 from slts.secrecy import without_secrets
+from slts.training.hub import fetch_runs
 
 VERBS = {
     "prepare": "raw corpus to shards",
@@ -23,6 +24,7 @@ VERBS = {
     "offsets": "measure the audio-visual offset of every clip, or take it out",
     "recogniser": "train the recogniser of k-WER on a corpus's own sound",
     "sweep": "one worker of a study of settings; start as many as there are machines",
+    "publish": "give a run away with its scores and a model card, on the hub or as a folder",
     "dashboard": "create the W&B workspace of training, or draw its panels from the files",
 }
 
@@ -39,7 +41,8 @@ def run(verb: str, arguments: list[str]) -> int:
         if "--help" in arguments or "-h" in arguments:
             print(help_text(verb, module.__doc__, [a for a in arguments if a not in ("--help", "-h")]))
             return 0
-        config, _ = compose(verb, arguments)
+        config, keys = compose(verb, arguments)
+        fetch_runs(config, keys)
         written += [str(config[key]) for key in ("out", "runs", "run") if config.get(key)]
         return module.main(config) or 0
     except UserError as error:

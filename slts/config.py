@@ -91,7 +91,7 @@ def _refuse_foreign(config: DictConfig, keys: dict[str, Key], choices: dict[str,
 def _as_text(name: str, key: Key, overrides: list[str]) -> str:
     """How to type as text what Hydra read as a number, a list or nothing."""
     typed = [given for where, equals, given in (one.partition("=") for one in overrides) if where == name and given]
-    if not typed or not {"text", "folder name"} & set((key.constraint or "").split(" or ")):
+    if not typed or not {"text", "folder name", "run"} & set((key.constraint or "").split(" or ")):
         return ""
     return f"; for a text of these characters type {shown(name, typed[-1])}"
 
