@@ -21,7 +21,7 @@ COMMON = {
     ),
     "train": (
         "data", "name", "runs", "seed", "warm_start", "steps", "batch_size", "chunk_seconds", "validate_every",
-        "workers", "precision", "dry_run", "optim.learning_rate", "task.base", "task.expert", "task.sync",
+        "workers", "precision", "dry_run", "profile", "optim.learning_rate", "task.base", "task.expert", "task.sync",
         "tracking.mode",
     ),
     "offsets": (
