@@ -4,7 +4,7 @@ import os
 import platform
 import shlex
 import textwrap
-from importlib.metadata import entry_points, version
+from importlib.metadata import version
 
 import yaml
 from omegaconf import OmegaConf
@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from slts import __version__
 from slts.config import compose_some, quoted
 from slts.errors import UserError
+from slts.plugins import GROUPS, plugged_in
 from slts.schema import conf_dirs, options, schema
 
 COMMON = {
@@ -98,8 +99,7 @@ def _info(verb: str, overrides: list[str]) -> str:
 
     cuda = torch.cuda.is_available()
     device = torch.cuda.get_device_name() if cuda else f"cpu, {torch.get_num_threads()} of {os.cpu_count()} threads"
-    plugged = [f"{entry.group}: {entry.name}" for group in ("systems", "corpora", "metrics", "conf")
-               for entry in entry_points(group=f"slts.{group}")]  # fmt: skip
+    plugged = [f"{group}: {entry.name}" for group in GROUPS for entry in plugged_in(group)]
     choices = compose_some(verb, overrides)[1]
     facts = {
         "slts": f"{__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}",

@@ -11,19 +11,18 @@ Another package adds options to the groups by the entry point ``slts.conf``, whi
 folder ``conf`` holds them as GROUP/OPTION.yaml.
 """
 
-import importlib.util
 import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import yaml
 from omegaconf import ListConfig
 
 from slts.errors import UserError
+from slts.plugins import folders, plugged_in
 
 PACKAGE = Path(__file__).resolve().parent
 LINE = re.compile(r"^(?P<indent> *)(?P<key>\w+):(?P<value>[^#]*?)\s*(?:#\s*(?P<comment>.*))?$")
@@ -44,8 +43,8 @@ def conf_dir() -> Path:
 def conf_dirs() -> tuple[Path, ...]:
     """``conf/`` of slts, then of the packages that add to it."""
     found = [conf_dir()]
-    for entry in entry_points(group="slts.conf"):
-        found += [Path(place) / "conf" for place in importlib.util.find_spec(entry.value).submodule_search_locations]
+    for entry in plugged_in("conf"):
+        found += [folder / "conf" for folder in folders(entry)]
     return tuple(found)
 
 

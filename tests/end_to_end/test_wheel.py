@@ -17,7 +17,7 @@ def test_a_wheel_carries_the_config_and_works_elsewhere(tmp_path):
     assert {n for n in names if not n.endswith(".dist-info")} == {"slts"}
     code = (
         "import sys, slts, slts.schema, slts.cli; print(slts.__file__, slts.schema.conf_dir());"
-        "sys.argv = ['slts', 'train', '--help', 'experiment=quickstart']; slts.cli.main()"
+        "sys.argv = ['slts', 'train', '--help', 'all', 'experiment=quickstart']; slts.cli.main()"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
