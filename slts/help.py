@@ -117,7 +117,8 @@ def _sweep(verb: str, overrides: list[str]) -> str:
     """How what was asked of ``--multirun`` is done."""
     if verb != "train":
         return "write a loop in the shell, or slts sweep study=FILE, whose evaluate: scores every run"
-    space = {name: values for name, _, values in (one.partition("=") for one in overrides) if "," in values}
+    typed = (one.partition("=") for one in overrides)
+    space = {name: values for name, _, values in typed if "," in values and values[0] not in "[{'\""}
     data = next((one for one in overrides if one.startswith("data=")), "data=DIR")
     fixed = [one for one in overrides if one.partition("=")[0] not in (*space, "data", "name")]
     given = f" overrides={shlex.quote('[' + ','.join(map(quoted, fixed)) + ']')}" if fixed else ""

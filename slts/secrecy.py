@@ -34,7 +34,7 @@ def for_others(value: object) -> object:
     """A copy of what JSON or YAML holds, to be given away: of paths that name this machine only the last part stays, of
     addresses and commands nothing."""
     if isinstance(value, dict):
-        return {name: for_others(held) for name, held in value.items()}
+        return {for_others(name): for_others(held) for name, held in value.items()}
     if isinstance(value, (list, tuple)):
         return [for_others(held) for held in value]
     if not isinstance(value, str):

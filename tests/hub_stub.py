@@ -65,8 +65,11 @@ class Hub:
             )
         if match := re.fullmatch(r"/api/models/([^/]+/[^/]+)/commit/main.*", path):
             lines = [json.loads(line) for line in body.splitlines()]
+            gone = {line["value"]["path"] for line in lines if line["key"] == "deletedFile"}
+            before = self.repositories[match[1]].get("main", {})
+            files = {name: held for name, held in before.items() if name not in gone}
             given = [line["value"] for line in lines if line["key"] == "file"]
-            sha = self.commit(match[1], {file["path"]: base64.b64decode(file["content"]) for file in given})
+            sha = self.commit(match[1], files | {file["path"]: base64.b64decode(file["content"]) for file in given})
             return _json({"commitUrl": f"{self.address}/{match[1]}/commit/{sha}", "commitOid": sha, "success": True})
         match = REVISION.match(path) or FILE.match(path)
         revisions = self.repositories.get(match["repo"]) if match else None

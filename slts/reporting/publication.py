@@ -64,9 +64,10 @@ def write_publication(run: TrainedRun, out: Path, samples: int) -> pd.DataFrame 
     results = load_results(run.directory.path) if rows else None
     if results is not None:
         _draw(results, out / "figures")
+    inside = run.directory.path.resolve()
     for picture in _clips(run, results)[:samples]:
         for file in (picture.with_name(picture.stem + kind) for kind in KINDS):
-            if file.is_file():
+            if file.is_file() and file.resolve().is_relative_to(inside):  # a link may lead to anything of this machine
                 (out / "samples").mkdir(exist_ok=True)
                 shutil.copyfile(file, out / "samples" / file.name)
     return results

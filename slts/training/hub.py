@@ -18,6 +18,8 @@ from slts.schema import Key
 
 FILES = ("config.yaml", "corpus.json", "best/model.safetensors", "best/state.json")
 """What a command needs of a run."""
+STALE = ["results.jsonl", "samples/*", "figures/*"]
+"""What of an earlier publication goes where a later one has none of it."""
 ADDRESS = re.compile(r"hf:(?P<repository>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w.-]+(?:/[\w.-]+)*))?")
 
 
@@ -74,7 +76,8 @@ def fetch_run(address: str, key: str = "run") -> Path:
 
 
 def upload(folder: Path, repository: str, private: bool) -> str:
-    """Makes a repository of the hub hold what lies in a folder; returns the address of the commit.
+    """Makes a repository of the hub hold what lies in a folder, in place of an earlier run; returns the address of the
+    commit. Other files there stay.
 
     Raises:
         UserError: the hub refuses or does not answer.
@@ -86,7 +89,7 @@ def upload(folder: Path, repository: str, private: bool) -> str:
     try:
         api.create_repo(repository, private=private, exist_ok=True)
         return api.upload_folder(
-            repo_id=repository, folder_path=folder, commit_message="A run of slts", delete_patterns="*"
+            repo_id=repository, folder_path=folder, commit_message="A run of slts", delete_patterns=STALE
         ).commit_url
     except Exception as error:  # as above
         raise UserError(

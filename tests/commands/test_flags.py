@@ -72,11 +72,11 @@ def test_info_is_short(capsys):
 
 
 def test_multirun_is_refused_with_the_sweep_that_does_it(capsys, tmp_path):
-    said = printed(capsys, "train", "-m", "seed=1,2", "data=d", "name=n", "steps=9", status=2)
-    assert "slts sweep study=FILE.yaml data=d overrides='[\"steps=9\"]'" in said
+    said = printed(capsys, "train", "-m", "seed=1,2", "data=d", "name=n", "optim.betas=[0.8,0.9]", status=2)
+    assert "slts sweep study=FILE.yaml data=d overrides='[\"optim.betas=[0.8,0.9]\"]'" in said
     assert "seed: {choices: [1,2]}" in said and "name=" not in said
     (tmp_path / "FILE.yaml").write_text("space:\n  seed: {choices: [1,2]}\n")  # as it says
-    compose("sweep", [f"study={tmp_path}/FILE.yaml", "data=d", 'overrides=["steps=9"]'])
+    compose("sweep", [f"study={tmp_path}/FILE.yaml", "data=d", 'overrides=["optim.betas=[0.8,0.9]"]'])
     assert "loop" in printed(capsys, "evaluate", "--multirun", status=2)
 
 

@@ -122,6 +122,21 @@ def test_a_published_folder_is_a_run_with_a_card_and_holds_no_secret_and_no_plac
     assert not (tmp_path / "silent" / "samples").exists()
 
 
+def test_a_link_in_a_run_of_somebody_else_does_not_lead_out(scored, tmp_path):
+    (tmp_path / "private").write_bytes(b"hunter2")
+    shown = scored.samples / "test"
+    (shown / "a-9.png").symlink_to(tmp_path / "private")
+    (shown / "a-9.wav").symlink_to(tmp_path / "private")
+    try:
+        assert command("publish", [f"run={scored.path}", f"to={tmp_path}/given"]) == 0
+    finally:
+        (shown / "a-9.png").unlink()
+        (shown / "a-9.wav").unlink()
+    assert sorted(file.name for file in (tmp_path / "given" / "samples").iterdir()) == [
+        "a-0-recorded.wav", "a-0.png", "a-0.wav"
+    ]  # fmt: skip
+
+
 def test_where_to_is_never_guessed_and_nothing_is_overwritten(run, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "models").mkdir()
@@ -140,6 +155,11 @@ def test_a_run_goes_to_the_hub_and_comes_back_pinned_also_when_the_hub_is_down(s
     stored = hub.repositories["somebody/lips"][sha]
     assert f"{hub.address}/somebody/lips/resolve/main/samples/a-0.wav" in stored["README.md"].decode()
     hub.commit("somebody/lips", stored | {"evil.py": b"raise SystemExit", "best/pytorch_model.bin": b"\x80\x04."})
+    hub.repositories["somebody/lips"]["main"] |= {"samples/old.wav": b"", "notes.txt": b"mine"}
+    command("publish", [f"run={scored.path}", "to=somebody/lips"])
+    now = hub.repositories["somebody/lips"]["main"]
+    assert "samples/old.wav" not in now and "samples/a-0.wav" in now and now["notes.txt"] == b"mine"
+    capsys.readouterr()
     hub.asked.clear()
     folder = fetch_run("hf:somebody/lips")
     said = capsys.readouterr().err.strip()
