@@ -4,8 +4,8 @@ Each key stands on a line ``key: value  # what it means; [constraint]``. The val
 the comment is what ``--help`` prints, the constraint is what is enforced. A constraint is one or more alternatives
 joined by ``or``: ``null``, ``text``, ``folder name``, ``a|b|c``, ``>0``, ``<=1``, ``0..1``, ``whole >=0``, ``4 x 1..8``
 for a list of four, ``list of RULE`` for one of any length, and ``run`` for the folder of a run, the ``hf:`` address of
-one, or where it says so a file of weights. Hydra's structured configs would check types as well,
-but neither ranges nor lists of choices, and would part a default from its sentence; so the comments carry both.
+one, or where it says so a file of weights. Hydra's structured configs would check types as well, but neither ranges nor
+lists of choices, and would part a default from its sentence; so the comments carry both.
 
 Another package adds options to the groups by the entry point ``slts.conf``, which names a package of its own: its
 folder ``conf`` holds them as GROUP/OPTION.yaml.

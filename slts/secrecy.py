@@ -32,7 +32,7 @@ def is_remote(data: str | Path) -> bool:
 
 def for_others(value: object) -> object:
     """A copy of what JSON or YAML holds, to be given away: of paths that name this machine only the last part stays, of
-    addresses and commands nothing."""
+    addresses and commands nothing, of passwords and the like ``***``."""
     if isinstance(value, dict):
         return {for_others(name): for_others(held) for name, held in value.items()}
     if isinstance(value, (list, tuple)):
@@ -43,4 +43,7 @@ def for_others(value: object) -> object:
         return HIDDEN
     if PLACE.match(value):  # all of it, as paths may have blanks
         return Path(value).name
-    return PLACE.sub(lambda found: Path(found[0]).name, value)
+    value = PLACE.sub(lambda found: Path(found[0]).name, value)
+    for pattern, shown in SECRETS:
+        value = pattern.sub(shown, value)
+    return value

@@ -107,4 +107,4 @@ def _quieten() -> None:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return str(error).strip().partition("\n")[0][:200] or type(error).__name__
