@@ -223,7 +223,8 @@ def test_no_file_names_a_run_of_the_hub(hub):
     [
         ("/home/bob/my clips", "my clips"), ("~/runs/base", "base"), ("../bob/x", "x"), ("file:///home/bob/x", "x"),
         ("slts prepare root=/home/bob/grid out=data/grid", "slts prepare root=grid out=data/grid"),
-        ("data/grid", "data/grid"), ("AWS_SECRET_KEY=hunter2 make data", "AWS_SECRET_KEY=*** make data"), ("16/9 and 1/2", "16/9 and 1/2"), ("https://u:p@h/x?key=1", "***"),
+        ("data/grid", "data/grid"), ("AWS_SECRET_KEY=hunter2 make data", "AWS_SECRET_KEY=*** make data"),
+        ("16/9 and 1/2", "16/9 and 1/2"), ("https://u:p@h/x?key=1", "***"),
         ("pipe:ssh bob@h cat /x/{name}", "***"), ("see '/root/a b/c'", "see 'a b/c'"),
     ],
 )  # fmt: skip
