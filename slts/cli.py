@@ -3,14 +3,17 @@
 import importlib
 import locale
 import os
+import select
 import sys
 import tempfile
 import traceback
 
 from slts import __version__
-from slts.config import compose, help_text
+from slts.config import compose, quoted
 from slts.errors import UserError, disk_fault
+from slts.help import asked
 from slts.secrecy import without_secrets
+from slts.training.hub import fetch_runs
 
 VERBS = {
     "prepare": "raw corpus to shards",
@@ -23,9 +26,14 @@ VERBS = {
     "offsets": "measure the audio-visual offset of every clip, or take it out",
     "recogniser": "train the recogniser of k-WER on a corpus's own sound",
     "sweep": "one worker of a study of settings; start as many as there are machines",
+    "publish": "give a run away with its scores and a model card, on the hub or as a folder",
+    "config": "what a run was",
+    "completion": "a script by which bash or zsh completes verbs, keys and values",
     "dashboard": "create the W&B workspace of training, or draw its panels from the files",
 }
 
+POSITIONAL = {"config": "run", "completion": "shell"}
+"""Verbs of one key, which may be left out: ``slts config runs/NAME``."""
 MODULES = {"train": "slts.train", "evaluate": "slts.evaluate"}
 """Verbs whose files Accelerate launches; the others are modules of ``slts.commands``."""
 
@@ -36,12 +44,17 @@ def run(verb: str, arguments: list[str]) -> int:
     written: list[str] = []
     try:
         module = importlib.import_module(MODULES.get(verb, f"slts.commands.{verb}"))
-        if "--help" in arguments or "-h" in arguments:
-            print(help_text(verb, module.__doc__, [a for a in arguments if a not in ("--help", "-h")]))
+        if verb in POSITIONAL and len(arguments) == 1 and not arguments[0].startswith((f"{POSITIONAL[verb]}=", "-")):
+            arguments = [f"{POSITIONAL[verb]}={quoted(arguments[0])}"]
+        if text := asked(verb, module.__doc__, arguments):
+            print(text, flush=True)
             return 0
-        config, _ = compose(verb, arguments)
+        config, keys = compose(verb, arguments)
+        fetch_runs(config, keys)
         written += [str(config[key]) for key in ("out", "runs", "run") if config.get(key)]
-        return module.main(config) or 0
+        status = module.main(config) or 0
+        sys.stdout.flush()
+        return status
     except UserError as error:
         print(f"slts {verb}: {' '.join(without_secrets(str(error)).splitlines())}", file=sys.stderr)
         return 2
@@ -49,9 +62,20 @@ def run(verb: str, arguments: list[str]) -> int:
         print(f"slts {verb}: interrupted", file=sys.stderr)
         return 130
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _unread():
+            return 141
         fault = disk_fault(error, written) if isinstance(error, OSError) else None
         print(f"slts {verb}: {fault or _unforeseen(verb, error)}", file=sys.stderr)
         return 2 if fault else 1
+
+
+def _unread() -> bool:
+    """Whether nobody reads standard output any more, as after ``| head``; then what is left of it goes nowhere."""
+    poll = select.poll()
+    poll.register(sys.stdout, 0)  # of which errors are told all the same
+    if broken := bool(poll.poll(0)):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return broken
 
 
 def _unforeseen(verb: str, error: Exception) -> str:
@@ -90,8 +114,8 @@ def main() -> None:
     if not arguments or arguments[0] in ("--help", "-h", "help"):
         print("slts VERB key=value ...\n")
         print("\n".join(f"  slts {verb:<10} {purpose}" for verb, purpose in VERBS.items()))
-        print("\nslts VERB --help lists the keys of a verb. `accelerate launch slts/train.py` is `slts train` on")
-        print("several processes or GPUs.")
+        print("\nslts VERB --help lists the common keys of a verb, --help all every key, --cfg job what it would run.")
+        print("`accelerate launch slts/train.py` is `slts train` on several processes or GPUs.")
         sys.exit(0 if arguments else 2)
     if arguments[0] not in VERBS:
         print(f"slts: no verb '{arguments[0]}'; choose one of {', '.join(VERBS)}", file=sys.stderr)

@@ -4,7 +4,6 @@ import difflib
 import re
 import shlex
 
-import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -34,6 +33,20 @@ def compose(verb: str, overrides: list[str]) -> tuple[DictConfig, dict[str, Key]
     Raises:
         UserError: unknown key or option, missing required key, value outside its constraint.
     """
+    config, choices = compose_some(verb, overrides)
+    keys = schema(verb, choices)
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        raise UserError(
+            "; ".join(f"{name}=... is required: {keys[name].sentence}" for name in missing)
+            + f" (slts {verb} --help lists every key)"
+        )
+    return Typed(config), keys
+
+
+def compose_some(verb: str, overrides: list[str]) -> tuple[DictConfig, dict[str, str | None]]:
+    """As ``compose``, but a required key may be missing, and then is ``???``: for what does nothing with the config.
+    Returns it and the option of each group."""
     for override in overrides:
         if override.lstrip().startswith(("+", "~")):
             raise UserError(f"{override}: keys can be neither added nor removed; slts {verb} --help lists them")
@@ -48,19 +61,16 @@ def compose(verb: str, overrides: list[str]) -> tuple[DictConfig, dict[str, Key]
         raise UserError(_explain(verb, overrides, error)) from None
     keys = schema(verb, choices)
     _refuse_foreign(config, keys, choices)
-    missing = sorted(OmegaConf.missing_keys(config))
-    if missing:
-        raise UserError(
-            "; ".join(f"{name}=... is required: {keys[name].sentence}" for name in missing)
-            + f" (slts {verb} --help lists every key)"
-        )
+    missing = OmegaConf.missing_keys(config)
     for name, key in keys.items():
+        if name in missing:
+            continue
         value = OmegaConf.to_container(OmegaConf.create({"v": OmegaConf.select(config, name)}))["v"]
         try:
             key.check(name, value)
         except UserError as error:
             raise UserError(f"{error}{'' if isinstance(value, str) else _as_text(name, key, overrides)}") from None
-    return Typed(config), keys
+    return config, choices
 
 
 def _composed(verb: str, overrides: list[str]) -> tuple[DictConfig, dict[str, str | None]]:
@@ -91,7 +101,7 @@ def _refuse_foreign(config: DictConfig, keys: dict[str, Key], choices: dict[str,
 def _as_text(name: str, key: Key, overrides: list[str]) -> str:
     """How to type as text what Hydra read as a number, a list or nothing."""
     typed = [given for where, equals, given in (one.partition("=") for one in overrides) if where == name and given]
-    if not typed or not {"text", "folder name"} & set((key.constraint or "").split(" or ")):
+    if not typed or not {"text", "folder name", "run"} & set((key.constraint or "").split(" or ")):
         return ""
     return f"; for a text of these characters type {shown(name, typed[-1])}"
 
@@ -163,29 +173,3 @@ def _named_in_words(name: str, known: dict[str, Key]) -> list[str]:
         for key, facts in known.items()
         if key.rpartition(".")[0] == group and re.search(rf"\b{re.escape(word)}\b", facts.sentence)
     ]
-
-
-def help_text(verb: str, purpose: str, overrides: list[str]) -> str:
-    """What ``slts VERB --help`` prints: every key, its default and a sentence; every group and its options."""
-    required = [f"{n}=x" for n, k in documented_keys(conf_dir() / f"{verb}.yaml").items() if k.default == "???"]
-    given = {o.partition("=")[0] for o in overrides}
-    for override in overrides:
-        _refuse_other_files(override)
-    fill = [r for r in required if r.partition("=")[0] not in given]
-    composed, choices = _composed(verb, overrides + fill)
-    lines = [f"slts {verb} key=value ...", "", purpose.strip(), ""]
-    if choices:
-        lines.append("Groups (group=option; options in brackets, * is chosen):")
-        for group, chosen in reversed(choices.items()):
-            shown_options = " ".join("*" + option if option == chosen else option for option in options(group))
-            lines.append(f"  {group:<12} [{shown_options}]")
-        lines.append("")
-    lines.append("Keys (default, meaning, allowed values):")
-    for name, key in schema(verb, choices).items():
-        default = "required"
-        if name not in {r.partition("=")[0] for r in fill}:
-            value = OmegaConf.to_container(OmegaConf.create({"v": OmegaConf.select(composed, name)}))["v"]
-            default = yaml.safe_dump(value, default_flow_style=True).partition("\n")[0]
-        rule = f" [{key.constraint}]" if key.constraint else ""
-        lines.append(f"  {name + '=' + default:<34} {key.sentence}{rule}")
-    return "\n".join(lines)

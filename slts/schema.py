@@ -3,26 +3,26 @@
 Each key stands on a line ``key: value  # what it means; [constraint]``. The value is the default and gives the type,
 the comment is what ``--help`` prints, the constraint is what is enforced. A constraint is one or more alternatives
 joined by ``or``: ``null``, ``text``, ``folder name``, ``a|b|c``, ``>0``, ``<=1``, ``0..1``, ``whole >=0``, ``4 x 1..8``
-for a list of four, and ``list of RULE`` for one of any length. Hydra's structured configs would check types as well,
-but neither ranges nor lists of choices, and would part a default from its sentence; so the comments carry both.
+for a list of four, ``list of RULE`` for one of any length, and ``run`` for the folder of a run, the ``hf:`` address of
+one, or where it says so a file of weights. Hydra's structured configs would check types as well, but neither ranges nor
+lists of choices, and would part a default from its sentence; so the comments carry both.
 
 Another package adds options to the groups by the entry point ``slts.conf``, which names a package of its own: its
 folder ``conf`` holds them as GROUP/OPTION.yaml.
 """
 
-import importlib.util
 import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import yaml
 from omegaconf import ListConfig
 
 from slts.errors import UserError
+from slts.plugins import folders, plugged_in
 
 PACKAGE = Path(__file__).resolve().parent
 LINE = re.compile(r"^(?P<indent> *)(?P<key>\w+):(?P<value>[^#]*?)\s*(?:#\s*(?P<comment>.*))?$")
@@ -43,8 +43,8 @@ def conf_dir() -> Path:
 def conf_dirs() -> tuple[Path, ...]:
     """``conf/`` of slts, then of the packages that add to it."""
     found = [conf_dir()]
-    for entry in entry_points(group="slts.conf"):
-        found += [Path(place) / "conf" for place in importlib.util.find_spec(entry.value).submodule_search_locations]
+    for entry in plugged_in("conf"):
+        found += [folder / "conf" for folder in folders(entry)]
     return tuple(found)
 
 
@@ -79,6 +79,11 @@ class Key:
     sentence: str
     constraint: str | None
 
+    @property
+    def names_runs(self) -> bool:
+        """Whether ``hf:`` addresses are taken."""
+        return bool({"run", "list of run"} & set(re.split(r"\s+or\s+", self.constraint or "")))
+
     def check(self, name: str, value: object) -> None:
         """Raises UserError naming the key, the value and what is allowed."""
         problem = None
@@ -100,7 +105,7 @@ def _is_number(value: object) -> bool:
 def _allowed(value: object, rule: str) -> bool:
     if rule == "null":
         return value is None
-    if rule == "text":
+    if rule in ("text", "run"):
         return isinstance(value, str) and bool(value)
     if rule == "folder name":
         return isinstance(value, str) and value not in ("", ".", "..") and not set(value) & set("/\\\0\n")

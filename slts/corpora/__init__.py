@@ -6,11 +6,11 @@ A corpus is one module here, or one that another package names by the entry poin
 """
 
 import importlib
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 
 from slts.data.utterance import Utterance
+from slts.plugins import load, plugged_in
 
 
 def load_corpus(name: str, config) -> list[Utterance]:
@@ -28,6 +28,6 @@ def unread_files(name: str, config) -> list[Path]:
 
 
 def _reader(name: str) -> ModuleType:
-    for entry in entry_points(group="slts.corpora", name=name):
-        return entry.load()
+    for entry in plugged_in("corpora", name):
+        return load(entry)
     return importlib.import_module(f"slts.corpora.{name}")

@@ -8,11 +8,11 @@ then also there as ``a_NAME``, on the overlap after alignment. Columns of anothe
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from importlib.metadata import entry_points
 
 from slts.metrics.cepstral import mcd, mcd_db
 from slts.metrics.intelligibility import stoi_estoi
 from slts.metrics.quality import pesq
+from slts.plugins import load, plugged_in
 
 
 @dataclass(frozen=True)
@@ -153,8 +153,8 @@ _COUNTS = (
 
 
 def _plugged_in() -> Iterator[Column]:
-    for entry in entry_points(group="slts.metrics"):
-        found = entry.load()
+    for entry in plugged_in("metrics"):
+        found = load(entry)
         yield from [found] if isinstance(found, Column) else found
 
 

@@ -18,6 +18,7 @@ from slts.systems.contract import OFFSETS
 from slts.systems.syncnet.published import load_syncnet
 from slts.systems.trained import TrainedRun, load_run_giving
 from slts.systems.videos import find_videos
+from slts.training.hub import fetch_run
 
 ANY_LENGTH = Thresholds(detect_rate=5.0, shortest=1.0, smallest_face=50.0)
 """conf/tracks/any_length.yaml"""
@@ -35,7 +36,8 @@ def offset_of(
 
     Args:
         video: a file with picture and sound, of any length.
-        run: directory of a run of a system with offsets, or a loaded one; None is the shipped estimator.
+        run: directory or ``hf:`` address of a run of a system with offsets, or a loaded one; None is the shipped
+            estimator.
         weights: instead of ``run``, file of SyncNet's published weights.
         above_confidence: confidence above which a window is believed; None is what the system states.
         window: seconds of which one offset is told.
@@ -51,6 +53,8 @@ def offset_of(
     video = Path(video)
     if not video.is_file():
         raise UserError(f"{video}: no such file")
+    if isinstance(run, str) and run.startswith("hf:"):
+        run = fetch_run(run)
     system = load_estimator(run, weights)
     estimator = VideoEstimator(system, ANY_LENGTH, window=window, above_confidence=above_confidence)
     return find_offset(estimator, video, progress=progress)

@@ -1,12 +1,12 @@
 """Systems: networks, losses and what they give, one package each. ``contract`` says what a system is."""
 
 import importlib
-from importlib.metadata import entry_points
 
 from torch import nn
 
 from slts.config import compose
 from slts.errors import UserError
+from slts.plugins import load, plugged_in
 from slts.schema import options
 from slts.systems.contract import SystemModule
 
@@ -58,6 +58,6 @@ def _default(name: str) -> list[str]:
 
 
 def _module(name: str) -> SystemModule:
-    for entry in entry_points(group="slts.systems", name=name):
-        return entry.load()
+    for entry in plugged_in("systems", name):
+        return load(entry)
     return importlib.import_module(f"slts.systems.{name}.task")

@@ -24,12 +24,7 @@ def report(
     for name, part in task.named_children():
         if count := sum(p.numel() for p in part.parameters()):
             print(f"  {name:<16} {count / 1e6:8.2f} M parameters")
-    stage = accelerator.state.deepspeed_plugin.zero_stage if zero.requested() else 0
-    sizes = state_bytes(task, accelerator.num_processes, stage)
-    clips = config.batch_size // accelerator.num_processes
-    task.to(accelerator.device)
-    with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=uses_bf16(config.precision)):
-        sizes[f"activations of {clips} clips"] = clips * activation_bytes(task, clip.to(accelerator.device))
+    sizes = forecast(config, task.to(accelerator.device), clip.to(accelerator.device), 1, accelerator)
     print("memory of each process, estimated:")
     for name, size in sizes.items():
         print(f"  {name:<24} {size / 1e9:8.3f} GB")
@@ -42,6 +37,16 @@ def report(
         load_weights(last, task)
     step = load_state(last).step if last else 0
     print(f"{run.path}: {f'continues at step {step}' if last else 'begins at step 0'} of {config.steps}")
+
+
+def forecast(config: DictConfig, task: nn.Module, batch, clips: int, accelerator: Accelerator) -> dict[str, float]:
+    """Bytes that a process will hold, by what they are for; activations are measured on a batch of ``clips`` clips."""
+    stage = accelerator.state.deepspeed_plugin.zero_stage if zero.requested() else 0
+    sizes = state_bytes(task, accelerator.num_processes, stage)
+    share = config.batch_size // accelerator.num_processes
+    with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=uses_bf16(config.precision)):
+        sizes[f"activations of {share} clips"] = share / clips * activation_bytes(task, batch)
+    return sizes
 
 
 def state_bytes(task: nn.Module, ranks: int, zero_stage: int) -> dict[str, float]:

@@ -28,6 +28,7 @@ from slts.training.guards import (
     nan_unless_finite,
 )
 from slts.training.processes import on_main_process, optimise, uses_bf16
+from slts.training.profiling import Profile
 from slts.training.progress import Progress
 from slts.training.rng import restore_rng, rng_aside, rng_state
 from slts.training.run_directory import RunDirectory
@@ -111,19 +112,20 @@ class Trainer:
         tracking = self._start_tracking()
         batches, window, offenders = iter(self.batches), _Window(), []
         progress = Progress(self.config.steps, self.state.step, self.accelerator.is_main_process)
+        profile = Profile(self.config, self.run, self.accelerator, self.module, self.disk, progress.note)
         with progress, Interruption() as interruption, Watchdog(self.config.watchdog_minutes) as watchdog:
             while not self.finished:
                 watchdog.feed()
                 with window.waiting():
                     batch = next(batches).to(self.accelerator.device)
-                values, finite = self.step(batch)
+                values, finite = profile.step(self.step, batch)
                 window.add(values, finite)
                 progress.advance()
                 offenders = [] if finite else [*offenders, self._blame(batch, tracking, progress)]
                 if len(offenders) >= self.config.most_skipped:
                     self._give_up(offenders)
                 if self.state.step % self.config.log_every == 0 or self.finished:
-                    progress.show(self._log(window, tracking))
+                    progress.show(self._log(window, tracking, profile))
                     window = _Window()
                 if self.state.step % self.config.validate_every == 0 or self.finished:
                     watchdog.feed()
@@ -135,6 +137,7 @@ class Trainer:
                 if not self.finished and self._anyone(interruption.signal is not None or self.disk.fault is not None):
                     self._save()
                     break
+            profile.end()
         if tracking:
             with self.disk:
                 tracking.close()
@@ -196,7 +199,7 @@ class Trainer:
         flag = torch.tensor(float(here), device=self.accelerator.device)
         return self.accelerator.reduce(flag, "sum").item() > 0
 
-    def _log(self, window: "_Window", tracking: Tracking | None) -> dict[str, float]:
+    def _log(self, window: "_Window", tracking: Tracking | None, profile: Profile) -> dict[str, float]:
         seconds = time.perf_counter() - window.since
         values: dict[str, float] = {}
         if window.sums:
@@ -206,6 +209,7 @@ class Trainer:
         values["train/skipped"] = float(window.skipped)
         values["train/clips_per_second"] = window.steps * self.config.batch_size / seconds
         values["train/data_wait_share"] = window.waited / seconds
+        values |= profile.efficiency(window.steps, seconds)
         if torch.cuda.is_available():
             values["train/gpu_gb"] = torch.cuda.max_memory_allocated() / 1e9
         if tracking:

@@ -23,6 +23,7 @@ from slts.training.run_config import read_run_config
 HARMLESS = (
     "data", "data_from", "corpus_command", "name", "runs", "workers", "cache_gb", "disk_gb", "verify_shards",
     "log_every", "keep_checkpoints", "dry_run", "tracking", "most_skipped", "watchdog_minutes",
+    "profile", "profile_from", "profile_steps",
 )  # fmt: skip
 """Keys that may differ when a run is continued: none changes what is learned."""
 LOCK = ".lock"

@@ -221,7 +221,7 @@ VERBS = ("prepare", "train", "evaluate", "generate", "offsets", "score", "recogn
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_lists_every_key_with_a_sentence(verb):
-    text = slts(verb, "--help").stdout
+    text = slts(verb, "--help", "all").stdout
     keys = [line for line in text.splitlines() if line.startswith("  ") and "=" in line.split(" ")[2]]
     assert len(keys) >= 2
     assert all(len(line.split(None, 1)) == 2 for line in keys)
