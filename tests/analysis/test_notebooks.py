@@ -34,7 +34,7 @@ def runs(tiny_corpus, tmp_path_factory):
 def test_one_notebook_a_table_and_a_figure():
     names = {notebook.stem for notebook in NOTEBOOKS}
     assert {f"table{number}" for number in range(1, 8)} | {
-        "figure5", "figure6", "offsets_against_truth", "evidence", "sweeps", "av2a", "wav2lip"
+        "figure5", "figure6", "offsets_against_truth", "evidence", "sweeps", "synchronisation", "av2a", "wav2lip"
     } == names  # fmt: skip
 
 
@@ -55,6 +55,7 @@ def test_executes_on_a_small_run(notebook, runs, tiny_corpus, monkeypatch):
         "offsets_against_truth": "image/png",
         "figure6": "image/jpeg",
         "sweeps": "image/png",
+        "synchronisation": "slts, shipped",
         "av2a": "3 scored runs, seeds [0]",
         "wav2lip": "measured again by users",
     }
