@@ -213,8 +213,10 @@ def open_study(storage: BaseStorage, name: str, study: Study, config: DictConfig
         pruner=study.make_pruner(config),
         load_if_exists=True,
     )
+    # In this order: who made the study writes its definition before its first trial.
+    begun = bool(opened.trials)
     known = opened.user_attrs.get(DEFINITION)
-    if known is None and not opened.trials:
+    if known is None and not begun:
         opened.set_user_attr(DEFINITION, definition)
         opened.set_metric_names(study.metrics)
         known = opened.user_attrs[DEFINITION]

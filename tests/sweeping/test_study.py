@@ -7,7 +7,7 @@ from conftest import slts
 
 from slts.cli import run
 from slts.errors import UserError
-from slts.sweeping.study import check_study, read_study, sweeps_dir
+from slts.sweeping.study import check_study, open_study, read_study, sweeps_dir
 
 GIVEN = {"space": {"task.temperature": {"log": [0.1, 10]}}, "overrides": ["experiment=cpu"], "trials": 2}
 
@@ -130,6 +130,33 @@ def test_another_study_of_the_same_name(tmp_path, tiny_corpus):
     )
     assert done.returncode == 2
     assert "holds a study 'own' that differs in space, objectives, the overrides, the corpus; give name=" in done.stderr
+
+
+def test_a_study_that_another_worker_begins_meanwhile_is_joined(tmp_path, tiny_corpus, monkeypatch):
+    """The other writes the definition and takes its first trial between what this one reads of the study."""
+    study = read_study(written(tmp_path), [])
+    config, definition = check_study(study, common(tiny_corpus))
+    storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path}/s.db")
+    acted = []
+
+    def read(name):
+        """The property, after the first reading of which the other acts."""
+        inner = getattr(optuna.Study, name).fget
+
+        def reading(self):
+            found = inner(self)
+            if not acted:
+                acted.append(name)
+                self.set_user_attr("definition", definition)
+                self.ask()
+            return found
+
+        return property(reading)
+
+    for name in ("trials", "user_attrs"):
+        monkeypatch.setattr(optuna.Study, name, read(name))
+    opened = open_study(storage, "own", study, config, definition)
+    assert acted and len(opened.trials) == 1 and opened.user_attrs["definition"] == definition
 
 
 def test_a_launch_that_is_not_there(tmp_path, tiny_corpus):
