@@ -225,7 +225,7 @@ def test_no_file_names_a_run_of_the_hub(hub):
         ("slts prepare root=/home/bob/grid out=data/grid", "slts prepare root=grid out=data/grid"),
         ("data/grid", "data/grid"), ("AWS_SECRET_KEY=hunter2 make data", "AWS_SECRET_KEY=*** make data"),
         ("16/9 and 1/2", "16/9 and 1/2"), ("https://u:p@h/x?key=1", "***"),
-        ("pipe:ssh bob@h cat /x/{name}", "***"), ("see '/root/a b/c'", "see 'a b/c'"),
+        ("pipe:ssh bob@h cat /x/{name}", "***"), ("see '/srv/a b/c'", "see 'a b/c'"),
     ],
 )  # fmt: skip
 def test_what_is_left_of_a_text_for_others(text, left):

@@ -1,8 +1,9 @@
 """The stress scripts, small enough for every run of the suite."""
 
-import pickle
+import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import flash_and_beep_table as table
@@ -106,11 +107,16 @@ def test_an_attack_that_succeeds_is_counted(tmp_path, monkeypatch):
 
 
 def test_what_the_attacks_hide_does_execute_where_it_is_let(tmp_path, monkeypatch):
+    """Careless programs, each in a process of its own, on files that this test has just made."""
+
     def command_in(text: str) -> None:
-        subprocess.run(text[text.index("touch") :].partition(" {name}")[0], shell=True, check=True)
+        subprocess.run(shlex.split(text[text.index("touch") :].partition(" {name}")[0])[:2], check=True)
 
     def by_name(s):
-        subprocess.run(f"ls {next((s.folder / 'raw').rglob('*.mp4'))}", shell=True, cwd=s.here, check=False)
+        subprocess.run(["sh", "-c", f"ls {next((s.folder / 'raw').rglob('*.mp4'))}"], cwd=s.here, check=False)
+
+    def unpickle(file: Path) -> None:
+        subprocess.run([sys.executable, "-m", "pickle", file], check=False, capture_output=True)
 
     victims = {
         "config: data is a command, evaluate": lambda s: command_in((s.folder / "runs/r/config.yaml").read_text()),
@@ -121,8 +127,8 @@ def test_what_the_attacks_hide_does_execute_where_it_is_let(tmp_path, monkeypatc
             .with_suffix(".yaml")
             .read_text()
         ),
-        "checkpoint: weights that are a pickle, evaluate": lambda s: pickle.loads(
-            next((s.folder / "runs/r").rglob("model.safetensors")).read_bytes()
+        "checkpoint: weights that are a pickle, evaluate": lambda s: unpickle(
+            next((s.folder / "runs/r").rglob("model.safetensors"))
         ),
         "media: named as a command, generate": by_name,
     }
