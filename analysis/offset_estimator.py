@@ -1,13 +1,16 @@
 """The evidence behind the shipped offset estimator, and its weights: from a run of task=matching.
 
 python analysis/offset_estimator.py run=runs/matching data=SHARDS splits=val,test own=8 other=8 [most=CLIPS]
-    [record=evidence.jsonl note=TEXT] [out=estimator.safetensors] [checkpoint=best] [degraded=true]
+    [record=evidence.jsonl note=TEXT] [out=estimator.safetensors] [checkpoint=best] [degraded=true] [natural=CSV]
 
 Prints the figures of people held out, by group; the confidence is calibrated on the people of the other folds. With
 ``record`` they become a line of a JSON file; with ``out`` the weights are written, calibrated on all people held out.
 With ``degraded`` pictures are JPEGs of half the size at quality 25, and the sound is a telephone's, 10 dB above noise.
+With ``natural``, a CSV of key and predicted_ms that another estimate left, errors are also printed against the injected
+offset with what it found of the clip's own.
 """
 
+import csv
 import json
 import re
 import sys
@@ -52,6 +55,9 @@ def main(given: dict[str, str]) -> None:
     table = figures(found, told, lambda person: re.sub(r"^head\d+$", "heads", person))
     for name, row in table.items():
         print(name, json.dumps(row))
+    if "natural" in given:
+        with open(given["natural"], newline="") as file:
+            say_beside({row["key"]: float(row["predicted_ms"]) for row in csv.DictReader(file)}, found)
     if "record" in given:
         fact = {"run": run.config.name, "step": run.step, "note": given.get("note", ""), "splits": given["splits"]}
         with Path(given["record"]).open("a") as file:
@@ -61,6 +67,16 @@ def main(given: dict[str, str]) -> None:
         estimator = OffsetEstimator(run.task, config, calibrated(found, RADIUS))
         estimator.save(given["out"])
         print(f"{given['out']}: {Path(given['out']).stat().st_size / 1e6:.2f} MB, {estimator.calibration}")
+
+
+def say_beside(natural: dict[str, float], found: dict[str, np.ndarray]) -> None:
+    """Mean and median errors around the median of the clips of which there is another estimate."""
+    own = np.array([natural.get(str(key), np.nan) for key in found["key"]])
+    known = (found["kind"] == "own") & np.isfinite(own)
+    raw = found["found_ms"] - found["truth_ms"]
+    for name, error in (("injected", raw), ("injected and own", raw - own), ("nothing but own", own)):
+        size = np.abs(error[known] - np.median(error[known]))
+        print(f"{known.sum()} trials against {name}: mean {size.mean():.1f} ms, median {np.median(size):.1f} ms")
 
 
 def degraded(batch: Batch) -> Batch:

@@ -17,7 +17,6 @@ long). Enter another method as one function below and one line in METHODS.
 import argparse
 import json
 import multiprocessing
-import re
 import sys
 import time
 from collections.abc import Callable
@@ -46,6 +45,9 @@ from slts.systems.matching.variation import mouth_views
 from slts.systems.syncnet.network import SyncNet
 from slts.systems.syncnet.published import load_syncnet
 from slts.systems.syncnet.task import PUBLISHED, SyncNetTask, published
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from peak_memory import peak_mb
 
 REACH = 40
 """Mel frames searched by the methods without a network."""
@@ -124,8 +126,9 @@ def correlation(sets: Trials, _: argparse.Namespace):
 
 
 def _mouths(sets: Trials, batch: Batch) -> torch.Tensor:
-    """(B, T, 1, MOUTH, MOUTH)"""
-    where = ((0.5, 0.5), 0.9) if sets.mouth_only else ((0.5, 0.742), 0.467)
+    """(B, T, 1, MOUTH, MOUTH), from where the shipped estimator looks for the mouth."""
+    network = load_shipped().task.network
+    where = ((0.5, 0.5), 0.9) if sets.mouth_only else (network.centre, network.side)
     return mouth_views(batch.video, MOUTH, *where)
 
 
@@ -189,8 +192,7 @@ def measure(method: str, sets: Trials, options: argparse.Namespace, answer: mult
             rows.setdefault("confidence", []).extend(np.nan_to_num(confidence, nan=-1.0))
     took = time.process_time() - begun
     found = {name: np.array(values) for name, values in rows.items()}
-    # Not resource's maximum, which begins with the memory of the process that started this one.
-    memory = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+    memory = peak_mb()
     answer.put(figures(found) | {"ms_a_trial": 1000 * took / len(found["kind"]), "memory_mb": memory})
 
 

@@ -11,7 +11,7 @@ lasts so many minutes.
 
 import argparse
 import multiprocessing
-import re
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,6 +22,9 @@ import numpy as np
 
 from slts import align, offset_of
 from slts.data.media import read_clip
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from peak_memory import peak_mb
 
 RATE, FPS = 16000, 25
 DRIFT, JUMP = 40.0, 160.0
@@ -85,8 +88,7 @@ def repeated(source: Path, times: int, out: Path) -> Path:
 def measure(video: Path, answer: multiprocessing.SimpleQueue) -> None:
     wall, cpu = time.monotonic(), time.process_time()
     found = offset_of(video)
-    # Not resource's maximum, which begins with the memory of the process that started this one.
-    memory = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+    memory = peak_mb()
     answer.put((found, time.monotonic() - wall, time.process_time() - cpu, memory))
 
 
