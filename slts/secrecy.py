@@ -14,13 +14,22 @@ SECRETS = (
 )  # fmt: skip
 """What of an address or a command lets others in: users and passwords, queries, headers and options of that name."""
 
-PLACE = re.compile(r"(?<![\w:/.~-])(?:~\w*|\.\.|file://)?/[^\s'\",;:\])}]*")
-"""A path that begins at the root, at a home or above the current folder."""
+PLACES = (
+    re.compile(r"(?<![\w/.~-])(?:~\w*|\.\.|file://)?/[^\s'\",;:\])}]*"),
+    re.compile(r"(?<!\w)(?:[A-Za-z]:|\\)\\[^\s'\",;\])}]*"),
+)
+"""A path that begins at the root, at a home, above the current folder, at a drive or at a computer's share."""
+ACCOUNT = re.compile(r"(?<![\w.-])[\w.-]+@[\w.-]+:\S*")
+"""What a copy by ssh names."""
 
 
 def without_secrets(text: str) -> str:
     """Text of an address, a command or a message with ``***`` for what lets others in; {name} stays."""
-    for pattern, shown in SECRETS if is_remote(text) else ():
+    return _hidden(text) if is_remote(text) else text
+
+
+def _hidden(text: str) -> str:
+    for pattern, shown in SECRETS:
         text = pattern.sub(shown, text)
     return text
 
@@ -41,9 +50,13 @@ def for_others(value: object) -> object:
         return value
     if is_remote(value) and not value.startswith("file://"):
         return HIDDEN
-    if PLACE.match(value):  # all of it, as paths may have blanks
-        return Path(value).name
-    value = PLACE.sub(lambda found: Path(found[0]).name, value)
-    for pattern, shown in SECRETS:
-        value = pattern.sub(shown, value)
+    value = ACCOUNT.sub(HIDDEN, _hidden(value))
+    for place in PLACES:
+        if place.match(value):  # all of it, as paths may have blanks
+            return _last(value)
+        value = place.sub(lambda found: _last(found[0]), value)
     return value
+
+
+def _last(place: str) -> str:
+    return re.split(r"[/\\]", place.rstrip("/\\"))[-1]

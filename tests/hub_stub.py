@@ -7,15 +7,17 @@ import json
 import re
 import threading
 
-REVISION = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)/(?:revision|tree)/(?P<revision>[^?]+)")
+REVISION = re.compile(r"/api/models/(?P<repo>[^/?]+/[^/?]+)(?:/(?:revision|tree)/(?P<revision>[^?]+))?")
 FILE = re.compile(r"/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)")
 
 
 class Hub:
-    """``repositories``: name -> branch or commit -> path -> bytes; ``asked``: the paths of all requests."""
+    """``repositories``: name -> branch or commit -> path -> bytes; ``private``: names of some; ``asked``: the paths of
+    all requests."""
 
     def __init__(self):
         self.repositories: dict[str, dict[str, dict[str, bytes]]] = {}
+        self.private: set[str] = set()
         self.asked: list[str] = []
         self.broken = False
         hub = self
@@ -54,7 +56,10 @@ class Hub:
     def answer(self, path: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
         if path == "/api/repos/create":
             asked = json.loads(body)
-            self.repositories.setdefault(f"{asked['organization']}/{asked['name']}", {})
+            name = f"{asked['organization']}/{asked['name']}"
+            if name not in self.repositories and (asked.get("private") or asked.get("visibility") == "private"):
+                self.private.add(name)
+            self.repositories.setdefault(name, {})
             return _json({"url": f"{self.address}/{asked['organization']}/{asked['name']}"})
         if path == "/api/validate-yaml":
             return _json({"errors": [], "warnings": []})
@@ -75,8 +80,11 @@ class Hub:
         revisions = self.repositories.get(match["repo"]) if match else None
         if revisions is None:
             return 404, {"X-Error-Code": "RepoNotFound"}, b""
-        if (files := revisions.get(match["revision"])) is None:
-            return (404, {"X-Error-Code": "RevisionNotFound"}, b"") if revisions else _json([])
+        facts = {"id": match["repo"], "private": match["repo"] in self.private}
+        if (files := revisions.get(match["revision"] or "main")) is None:
+            if revisions:
+                return 404, {"X-Error-Code": "RevisionNotFound"}, b""
+            return _json([] if "/tree/" in path else facts)
         sha = next(name for name, held in revisions.items() if held is files and len(name) == 40)
         if "path" in match.groupdict():
             held = files[match["path"]]
@@ -86,7 +94,7 @@ class Hub:
                 {"type": "file", "path": name, "size": len(held), "oid": hashlib.sha1(held).hexdigest()}
                 for name, held in files.items()
             ])  # fmt: skip
-        return _json({"id": match["repo"], "sha": sha, "siblings": [{"rfilename": name} for name in files]})
+        return _json({**facts, "sha": sha, "siblings": [{"rfilename": name} for name in files]})
 
 
 def _json(value: object) -> tuple[int, dict[str, str], bytes]:

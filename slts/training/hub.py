@@ -20,6 +20,8 @@ FILES = ("config.yaml", "corpus.json", "best/model.safetensors", "best/state.jso
 """What a command needs of a run."""
 STALE = ["results.jsonl", "samples/*", "figures/*"]
 """What of an earlier publication goes where a later one has none of it."""
+SNAPSHOT = re.compile(r".*/models--([\w.-]+?)--([\w.-]+)/snapshots/([0-9a-f]{40})/?")
+"""The folder of the cache in which a commit lies."""
 ADDRESS = re.compile(r"hf:(?P<repository>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w.-]+(?:/[\w.-]+)*))?")
 
 
@@ -75,12 +77,22 @@ def fetch_run(address: str, key: str = "run") -> Path:
     return folder
 
 
+def by_address(value: object) -> object:
+    """A copy of what a config holds in which runs of the hub have their address, pinned to the commit, in place of the
+    folder in this machine's cache."""
+    if isinstance(value, dict):
+        return {name: by_address(held) for name, held in value.items()}
+    if isinstance(value, list):
+        return [by_address(held) for held in value]
+    return SNAPSHOT.sub(r"hf:\1/\2@\3", value) if isinstance(value, str) and SNAPSHOT.fullmatch(value) else value
+
+
 def upload(folder: Path, repository: str, private: bool) -> str:
     """Makes a repository of the hub hold what lies in a folder, in place of an earlier run; returns the address of the
     commit. Other files there stay.
 
     Raises:
-        UserError: the hub refuses or does not answer.
+        UserError: the repository is open to all and ``private`` is asked for, or the hub refuses or does not answer.
     """
     from huggingface_hub import HfApi
 
@@ -88,14 +100,20 @@ def upload(folder: Path, repository: str, private: bool) -> str:
     api = HfApi()
     try:
         api.create_repo(repository, private=private, exist_ok=True)
-        return api.upload_folder(
-            repo_id=repository, folder_path=folder, commit_message="A run of slts", delete_patterns=STALE
-        ).commit_url
+        # What is there already stays as open as it is.
+        if not private or api.model_info(repository).private:
+            return api.upload_folder(
+                repo_id=repository, folder_path=folder, commit_message="A run of slts", delete_patterns=STALE
+            ).commit_url
     except Exception as error:  # as above
         raise UserError(
             f"to={repository}: the hub did not take it ({_line(error)}); run hf auth login as somebody who may write"
             " there, or give a folder"
         ) from None
+    raise UserError(
+        f"to={repository} is there already, and everybody can read it; give private=false if that is meant, or another"
+        " name"
+    )
 
 
 def _quieten() -> None:

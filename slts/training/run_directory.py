@@ -18,6 +18,7 @@ from slts.errors import UserError
 from slts.files import is_unfinished, write_whole
 from slts.folders import read_plain
 from slts.secrecy import without_secrets
+from slts.training.hub import by_address
 from slts.training.run_config import read_run_config
 
 HARMLESS = (
@@ -30,15 +31,15 @@ LOCK = ".lock"
 
 
 def published(config: DictConfig) -> DictConfig:
-    """A copy for others to read: without what its data= lets in."""
-    copy = OmegaConf.create(OmegaConf.to_container(config))
+    """A copy for others to read: without what its data= lets in, and runs of the hub by their address."""
+    copy = OmegaConf.create(by_address(OmegaConf.to_container(config)))
     copy.data = without_secrets(str(copy.data))
     return copy
 
 
 def config_hash(config: DictConfig) -> str:
     """Twelve hex digits over everything that changes what is learned."""
-    kept = {k: v for k, v in OmegaConf.to_container(config).items() if k not in HARMLESS}
+    kept = {k: v for k, v in by_address(OmegaConf.to_container(config)).items() if k not in HARMLESS}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -95,7 +96,7 @@ class RunDirectory:
         self.lock.flush()
 
     def _refuse_another(self, config: DictConfig, corpus: dict) -> None:
-        old, new = (OmegaConf.to_container(c) for c in (self.config(), config))
+        old, new = (by_address(OmegaConf.to_container(c)) for c in (self.config(), config))
         changed = [
             f"{key} ({was} there, {now} here)"
             for key, was, now in _differences(old, new)

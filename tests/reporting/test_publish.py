@@ -23,7 +23,7 @@ from slts.secrecy import for_others
 from slts.systems import build_task
 from slts.systems.trained import load_run
 from slts.training.hub import FILES, fetch_run, fetch_runs
-from slts.training.run_directory import RunDirectory
+from slts.training.run_directory import RunDirectory, config_hash
 
 CORPUS = {
     "name": "x", "hash": "0", "splits": {"train": {"clips": 9, "hours": 0.5, "speakers": 1}}, "speakers": ["a"],
@@ -174,6 +174,34 @@ def test_a_run_goes_to_the_hub_and_comes_back_pinned_also_when_the_hub_is_down(s
     assert fetch_run("hf:somebody/lips") == folder
 
 
+def test_what_everybody_can_read_takes_no_voices_unasked(scored, hub, capsys):
+    before = hub.commit("somebody/open", {"notes.txt": b"mine"})
+    said = refused("publish", [f"run={scored.path}", "to=somebody/open"], capsys)
+    assert "everybody can read it; give private=false" in said
+    assert set(hub.repositories["somebody/open"]) == {"main", before}
+    assert command("publish", [f"run={scored.path}", "to=somebody/open", "private=false"]) == 0
+    assert len(hub.repositories["somebody/open"]) == 3
+
+
+def test_a_training_that_began_with_a_run_of_the_hub_goes_on_wherever_the_cache_lies(run, hub, tmp_path, monkeypatch):
+    command("publish", [f"run={run.path}", "to=hf:somebody/lips"])
+    [sha] = [name for name in hub.repositories["somebody/lips"] if name != "main"]
+    begun, hashes = RunDirectory(tmp_path / "runs" / "n"), []
+    for cache in ("here", "there"):
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / cache))
+        config, keys = compose("train", ["data=d", f"name=n-{cache}", "warm_start=hf:somebody/lips"])
+        fetch_runs(config, keys)
+        assert str(tmp_path / cache) in config.warm_start
+        begun.check(config, CORPUS)
+        if cache == "here":
+            begun.open_for_training(config, CORPUS)
+        hashes.append(config_hash(config))
+    assert begun.config().warm_start == f"hf:somebody/lips@{sha}" and len(set(hashes)) == 1
+    config.warm_start = config.warm_start.replace(sha, "b" * 40)
+    with pytest.raises(UserError, match=f"warm_start \\(hf:somebody/lips@{sha} there, hf:somebody/lips@b"):
+        begun.check(config, CORPUS)
+
+
 def test_every_verb_that_takes_a_run_takes_it_from_the_hub(run, hub, capsys, tmp_path):
     command("publish", [f"run={run.path}", "to=hf:somebody/lips"])
     taken = {
@@ -226,6 +254,11 @@ def test_no_file_names_a_run_of_the_hub(hub):
         ("data/grid", "data/grid"), ("AWS_SECRET_KEY=hunter2 make data", "AWS_SECRET_KEY=*** make data"),
         ("16/9 and 1/2", "16/9 and 1/2"), ("https://u:p@h/x?key=1", "***"),
         ("pipe:ssh bob@h cat /x/{name}", "***"), ("see '/srv/a b/c'", "see 'a b/c'"),
+        ("rsync -a bob@inner.example:/srv/grid data/grid", "rsync -a *** data/grid"),
+        ("cannot read:/home/bob/x", "cannot read:x"), ("PATHS=/a/b:/home/bob/bin", "PATHS=b:bin"),
+        ("/data/x --password hunter2", "x --password ***"), ("file:///srv/x?token=hunter2", "x?token=***"),
+        (r"C:\Users\bob\my clips", "my clips"), (r"see \\inner\share\x and D:\y", "see x and y"),
+        ("at 10:30, a:b", "at 10:30, a:b"),
     ],
 )  # fmt: skip
 def test_what_is_left_of_a_text_for_others(text, left):
