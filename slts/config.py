@@ -92,10 +92,17 @@ def _refuse_foreign(config: DictConfig, keys: dict[str, Key], choices: dict[str,
         if foreign:
             whose = foreign[0].partition(".")[0]
             fitting = [other for other in options(group) if option_keys(group, other).keys() <= {*keys, *CHOICES}]
+            if group == "experiment":  # those of other tasks set keys that this one has, too, and mean other things
+                fitting = [other for other in fitting if _task_of(other) == choices["task"]]
+            advice = f"take {group}={'|'.join(fitting)}" if fitting else f"leave {group}= out"
             raise UserError(
-                f"{group}={option} sets {foreign[0]}, which {whose}={choices.get(whose)} does not have; take"
-                f" {group}={'|'.join(fitting) or 'null'}, or another {whose}"
+                f"{group}={option} sets {foreign[0]}, which {whose}={choices.get(whose)} does not have; {advice}, or"
+                f" take another {whose}"
             )
+
+
+def _task_of(experiment: str) -> str | None:
+    return _composed("train", [f"experiment={experiment}"])[1]["task"]
 
 
 def _as_text(name: str, key: Key, overrides: list[str]) -> str:

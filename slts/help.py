@@ -61,7 +61,7 @@ def asked(verb: str, purpose: str, arguments: list[str]) -> str | None:
     raise UserError(f"{flags[0]}: one command is one run; {_sweep(verb, keys)}")
 
 
-def help_text(verb: str, purpose: str, overrides: list[str], everything: bool = True) -> str:
+def help_text(verb: str, purpose: str, overrides: list[str], everything: bool) -> str:
     """Every key, its default and a sentence; every group and its options. Without ``everything`` the common keys."""
     composed, choices = compose_some(verb, overrides)
     common = None if everything else COMMON.get(verb)

@@ -1,5 +1,6 @@
 """The config schema: types, ranges, inheritance, variants and experiments that name only a difference."""
 
+import re
 import subprocess
 
 import pytest
@@ -8,6 +9,7 @@ from omegaconf import OmegaConf
 from slts.config import Key, compose, quoted
 from slts.errors import UserError
 from slts.schema import conf_dir, documented_keys
+from slts.systems import check_task
 
 GIVEN = ["data=x", "name=y"]
 
@@ -197,3 +199,18 @@ def test_rules(rule, allowed, refused):
     for value in refused:
         with pytest.raises(UserError, match="a sentence"):
             key.check("key", value)
+
+
+@pytest.mark.parametrize(
+    ("task", "foreign"), [("vcagan", "experiment=cpu"), ("syncnet", "experiment=cpu"), ("matching", "variant=no_asm")]
+)
+def test_what_is_advised_instead_of_a_foreign_option_is_taken(task, foreign):
+    group = foreign.partition("=")[0]
+    with pytest.raises(UserError, match=f"{foreign} sets .*, which .* does not have; ") as refused:
+        compose("train", ["data=x", "name=x", f"task={task}", foreign])
+    advice = re.search(rf"; take {group}=(\S+), or", str(refused.value))
+    for option in advice[1].split("|"):
+        config, _ = compose("train", ["data=x", "name=x", f"task={task}", f"{group}={option}"])
+        assert config.task.name == task
+        if group == "experiment":
+            check_task(config)

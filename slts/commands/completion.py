@@ -7,7 +7,8 @@ of plug-ins that are installed when it is printed.
 
 import re
 
-from slts.schema import Key, conf_dir, documented_keys, groups, option_keys
+from slts.config import compose_some
+from slts.schema import Key, conf_dir, documented_keys, option_keys, options
 
 BASH = """# completion of slts; printed by: slts completion bash
 _slts() {
@@ -72,12 +73,10 @@ def script(shell: str) -> str:
 def words(verb: str) -> list[str]:
     """``key=`` of every key that a verb may have, and ``key=value`` of all values where they are few, in order."""
     own, found = documented_keys(conf_dir() / f"{verb}.yaml"), {}
-    text = (conf_dir() / f"{verb}.yaml").read_text()
-    for group, known in groups().items():
-        if re.search(rf"^ +- {group}:", text, re.M):
-            found[group] = known
-            for option in known:
-                own |= {name: key for name, key in option_keys(group, option).items() if key.sentence}
+    for group in compose_some(verb, [])[1]:
+        found[group] = options(group)
+        for option in found[group]:
+            own |= {name: key for name, key in option_keys(group, option).items() if key.sentence}
     found = {name: _values(key) for name, key in own.items()} | found
     return [word for name in sorted(found) for word in ([f"{name}={value}" for value in found[name]] or [f"{name}="])]
 

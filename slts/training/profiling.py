@@ -6,6 +6,7 @@ ui.perfetto.dev, and ``.txt`` with its longest operations. What is learned is th
 
 import json
 import os
+import re
 import resource
 import sys
 from collections.abc import Callable
@@ -148,7 +149,7 @@ class Profile:
 
 def _peak(device: torch.device) -> float | None:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
-    return next((peak for known, peak in PEAKS.items() if known in name), None)
+    return next((peak for known, peak in PEAKS.items() if re.search(rf"\b{known}\b", name)), None)
 
 
 def _used_bytes(device: torch.device) -> int:
