@@ -119,11 +119,6 @@ class SltsTask(nn.Module):
             hidden=model.get("feed_forward_width"),
         )
         self.fps = self.decoder.postnet.fps
-        if self.fps and (others := [rate for rate in corpus.get("fps", []) if rate != self.fps]):
-            raise UserError(
-                f"model.postnet_width=0 makes four mel frames of each video frame at {self.fps:g} a second, and the"
-                f" data has {others[0]:g}; prepare it with slts prepare fps={self.fps:g}"
-            )
         sizes = (features, BANDS, model.embedding_width, task.radius, task.temperature)
         self.dsm = OffsetPredictor(*sizes) if task.dsm else None
         self.ssm = OffsetPredictor(*sizes) if task.loss.ssm else None

@@ -13,8 +13,9 @@ from slts.errors import UserError
 from slts.layers.discriminators import frozen
 from slts.layers.lip_front import LipFront
 from slts.systems.contract import SPEECH
+from slts.systems.frame_rate import SAMPLES
 from slts.systems.v2a_wavegan.critics import PowerCritic, WaveformCritic, critic_loss, log_power
-from slts.systems.v2a_wavegan.generator import SAMPLES, WaveDecoder
+from slts.systems.v2a_wavegan.generator import WaveDecoder
 
 FPS = 25.0
 SHORTEST = 0.2
@@ -50,17 +51,12 @@ def build(config, corpus: dict) -> "V2aWaveGanTask":
 
 
 class V2aWaveGanTask(nn.Module):
-    """Front, decoder and critics, with their losses, each step of which serves both sides.
-
-    Raises:
-        UserError: the corpus has clips of another frame rate than 25.
-    """
+    """Front, decoder and critics, with their losses, each step of which serves both sides."""
 
     takes, gives, fps = (), (SPEECH,), FPS
 
     def __init__(self, task, model, corpus: dict):
         super().__init__()
-        _refuse_rate(*corpus["fps"])
         self.weight = task.loss
         self.front = LipFront(model.channels, model.frame_width, tuple(model.frame_blocks), lambda _: nn.ReLU())
         self.decoder = WaveDecoder(
@@ -98,9 +94,7 @@ class V2aWaveGanTask(nn.Module):
         return self.front((batch.video.float() - 128) / 64, batch.valid)
 
     def speak(self, batch: Batch) -> Tensor:
-        """(B, 640 T_v) of the pictures. Raises UserError for another frame rate than 25 outside of training."""
-        if not self.training:  # there the corpus is checked, and here a GPU is waited for
-            _refuse_rate(*batch.fps.unique().tolist())
+        """(B, 640 T_v) of the pictures."""
         return self.decoder(self.encode(batch), batch.speaker, batch.frames, batch.valid)
 
     @torch.no_grad()
@@ -112,12 +106,3 @@ class V2aWaveGanTask(nn.Module):
     def mels(self, batch: Batch) -> dict[str, Tensor]:
         """Log-mels of the recorded and the generated sound."""
         return {"target": log_mel(batch.audio), "reconstruction": log_mel(self.speak(batch))}
-
-
-def _refuse_rate(*rates: float) -> None:
-    for rate in rates:
-        if rate != FPS:
-            raise UserError(
-                f"task=v2a_wavegan makes {SAMPLES} samples of each frame at {FPS:g} a second, and the data has"
-                f" {rate:g}; prepare it with slts prepare fps={FPS:g}"
-            )

@@ -15,11 +15,11 @@ from slts.systems.slts.synchronisation import masked_l1, spectral_convergence
 CORPUS = {"speakers": ["a", "b"], "fps": [25.0], "mel": {"mean": [-6.0] * 80, "std": [2.0] * 80}}
 
 
-def make(*overrides: str, corpus: dict = CORPUS):
+def make(*overrides: str):
     config, _ = compose("train", ["data=x", "name=x", *overrides])
     check_task(config)
     torch.manual_seed(0)
-    return build_task(config, corpus)
+    return build_task(config, CORPUS)
 
 
 @pytest.mark.parametrize(("size", "millions"), [("s", 27.3), ("m", 43.1), ("l", 87.6)])
@@ -108,8 +108,3 @@ def test_a_feature_knows_five_frames():
 def test_what_cannot_work_is_refused(keys, words):
     with pytest.raises(UserError, match=words):
         make("experiment=svts_cpu", *keys)
-
-
-def test_another_frame_rate_is_refused():
-    with pytest.raises(UserError, match="slts prepare fps=25"):
-        make("experiment=svts_cpu", corpus=CORPUS | {"fps": [30.0]})
