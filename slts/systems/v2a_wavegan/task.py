@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from slts.audio.mel import log_mel
+from slts.audio.mel import log_bands, log_mel, magnitude
 from slts.audio.mfcc import mfcc
 from slts.data.batch import Batch
 from slts.errors import UserError
@@ -78,9 +78,12 @@ class V2aWaveGanTask(nn.Module):
         recorded = functional.pad(batch.audio, (0, max(0, said.shape[1] - batch.audio.shape[1])))[:, : said.shape[1]]
         if batch.valid is not None:
             recorded = recorded * batch.valid.repeat_interleave(SAMPLES, 1)
-        views = {"waveform": (recorded, said), "power": (log_power(recorded), log_power(said))}
+        spectra = magnitude(recorded), magnitude(said)
+        views = {"waveform": (recorded, said), "power": tuple(map(log_power, spectra))}
         weight, losses = self.weight, {}
-        losses["mel"] = weight.mel * functional.l1_loss(log_mel(said), log_mel(recorded))
+        # The last frame is half outside of the sound and not of its log-mel.
+        mel, of_said = (log_bands(spectrum[:, :, :-1]) for spectrum in spectra)
+        losses["mel"] = weight.mel * functional.l1_loss(of_said, mel)
         losses["power"] = weight.power * functional.l1_loss(views["power"][1], views["power"][0])
         losses["mfcc"] = weight.mfcc * functional.l1_loss(mfcc(said), mfcc(recorded))
         for name, (real, fake) in views.items():

@@ -5,11 +5,12 @@ import pytest
 import torch
 from torch import nn
 
+from slts.audio.mel import log_mel, magnitude
 from slts.config import compose
 from slts.data.batch import collate
 from slts.errors import UserError
 from slts.systems import build_task, check_task
-from slts.systems.v2a_wavegan.critics import critic_loss
+from slts.systems.v2a_wavegan.critics import critic_loss, log_power
 from slts.systems.v2a_wavegan.generator import WaveDecoder
 
 CORPUS = {"speakers": ["a", "b"], "fps": [25.0], "mel": {"mean": [-6.0] * 80, "std": [2.0] * 80}}
@@ -139,9 +140,25 @@ def test_what_it_says_of_the_recording_itself_costs_nothing():
     assert all(task.losses(batch, own.flip(0))[0][name] > 0.1 for name in distances)
 
 
-def test_it_learns_a_tone():
-    """From one clip, in a few steps, at the critics' weights of zero and of one."""
-    task, sample = tiny("task.loss.mfcc=0"), clips(10)[0]
+def test_each_sound_is_transformed_once(monkeypatch):
+    """For the critic of the power spectrum and the distances of both spectra, which are those of the sounds."""
+    task, batch = tiny("task.loss.mfcc=0").eval(), collate(clips(20, 14))
+    recorded, said = batch.audio * batch.valid.repeat_interleave(640, 1), batch.audio.flip(0)
+    mel = (log_mel(said) - log_mel(recorded)).abs().mean()
+    power = (log_power(magnitude(said)) - log_power(magnitude(recorded))).abs().mean()
+    stft, lengths = torch.stft, []
+    monkeypatch.setattr(
+        torch, "stft", lambda audio, *more, **keys: lengths.append(len(audio)) or stft(audio, *more, **keys)
+    )
+    losses, _ = task.losses(batch, said)
+    assert lengths == [2, 2]
+    torch.testing.assert_close((losses["mel"], losses["power"]), (task.weight.mel * mel, task.weight.power * power))
+
+
+@pytest.mark.parametrize("adversarial", [0, 1])
+def test_it_learns_a_tone(adversarial):
+    """From one clip, in a few steps, whether the critics count or not."""
+    task, sample = tiny("task.loss.mfcc=0", f"task.loss.adversarial={adversarial}"), clips(10)[0]
     sample["audio"] = torch.sin(torch.arange(6400) * 2 * torch.pi * 440 / 16000) * 0.3
     batch, optimizer = collate([sample, sample]), torch.optim.Adam(task.parameters(), 3e-3, betas=(0.5, 0.9))
     seen = []
