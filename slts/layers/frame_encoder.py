@@ -43,8 +43,11 @@ class FrameEncoder(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, video: Tensor) -> Tensor:
-        """Standardised video (B, T, channels, H, W) -> features (B, T, output_width); H and W at least 32."""
+    def forward(self, video: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Standardised video (B, T, channels, H, W) -> features (B, T, output_width); H and W at least 32.
+
+        ``valid`` is as LipFront's, and changes nothing: what pads a clip is not seen from its own frames.
+        """
         x = self._run(self._stem, video.flatten(0, 1))
         for stage in self.stages:
             for block in getattr(self, stage):

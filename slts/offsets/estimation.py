@@ -72,12 +72,13 @@ def _with_prior(distributions: np.ndarray) -> Iterator[dict]:
 
 
 def reading_rate(run: TrainedRun) -> float | None:
-    """Frames a second at which a run reads videos: the rate of its corpus, None (their own) where that has several.
+    """Frames a second at which a run reads videos: the one that its system takes, or that of its corpus; None (their
+    own) where that has several.
 
     At a higher rate than that of filming, frames are repeated, and their standing still reads as a lag of up to 16 ms.
     """
     rates = run.corpus.get("fps") or []
-    return run.corpus["config"]["fps"] or (rates[0] if len(rates) == 1 else None)
+    return run.task.fps or run.corpus["config"]["fps"] or (rates[0] if len(rates) == 1 else None)
 
 
 def clip_offset(run: TrainedRun, clip: Clip, detector: str | None, limits: Thresholds) -> tuple[dict, int]:

@@ -9,6 +9,7 @@ from slts.errors import UserError
 from slts.plugins import load, plugged_in
 from slts.schema import options
 from slts.systems.contract import SystemModule
+from slts.systems.frame_rate import refuse_rate
 
 
 def check_task(config) -> None:
@@ -17,8 +18,11 @@ def check_task(config) -> None:
 
 
 def build_task(config, corpus: dict) -> nn.Module:
-    """The system that a config names, with fresh weights."""
-    return _module(config.task.name).build(config, corpus)
+    """The system that a config names, with fresh weights. Raises UserError for a corpus of a frame rate that it
+    does not take."""
+    task = _module(config.task.name).build(config, corpus)
+    refuse_rate(config.task.name, task.fps, corpus.get("fps", ()))
+    return task
 
 
 def begin_task(task: nn.Module, config, corpus: dict) -> None:

@@ -34,10 +34,13 @@ class Speakers:
         return self.by_fold[fold_of(key, len(self.by_fold))] if self.by_fold and split == "train" else self.first
 
     def provenance(self) -> dict:
-        """That of the first run, the number of folds, and with several that of each run."""
-        folds = len(self.by_fold) or 1
-        everyone = [{**run.provenance(), "leave_out": _left_out(run)} for run in self.runs]
-        return {**self.first.provenance(), "folds": folds, **({"runs": everyone} if folds > 1 else {})}
+        """That of the first run, and with folds their number and that of each run."""
+        told = [run.provenance() for run in self.runs]
+        if not self.by_fold:
+            return told[0]
+        folds = [str(fold) if (fold := _left_out(run)) else None for run in self.runs]
+        everyone = [{**one, "leave_out": fold} for one, fold in zip(told, folds, strict=True)]
+        return {**told[0], "folds": len(self.by_fold), "runs": everyone}
 
 
 def speakers(runs: Sequence[TrainedRun], folds: int, corpus: dict, data: Path) -> Speakers:
@@ -49,39 +52,43 @@ def speakers(runs: Sequence[TrainedRun], folds: int, corpus: dict, data: Path) -
         corpus: corpus.json of ``data``.
 
     Raises:
-        UserError: not these runs; or with folds one that learned from another corpus, or began with the weights of
-            another run, so that what it saw of these clips cannot be told.
+        UserError: not these runs; or with folds one that learned from another corpus, or one of a fold that began with
+            the weights of another run, so that what it saw of these clips cannot be told.
     """
     if folds == 1:
         if len(runs) > 1:
             raise UserError(f"run= names {len(runs)} runs, and folds=1 takes one; add folds=N for one run a fold")
         return Speakers(runs[0])
     by_number = {_left_out(run): run for run in runs}
-    wanted = [str(Fold(number, folds)) for number in range(folds)]
+    wanted = [Fold(number, folds) for number in range(folds)]
     for fold in wanted:
         if fold not in by_number:
             raise UserError(
                 f"folds={folds}: none of the runs left fold {fold} out, so each learned from its clips; make one with"
                 f" slts train data={data} leave_out={fold} name=NAME, and give it in run=[...]"
             )
-    whole = runs[0] if _left_out(runs[0]) is None else None
-    if len(runs) != folds + (whole is not None):
+    if len(runs) != folds + (_left_out(runs[0]) is None):
         raise UserError(
-            f"folds={folds} takes {folds} runs, one a fold ({', '.join(wanted)}), and before them perhaps one that left"
-            f" nothing out; run= names {len(runs)}"
+            f"folds={folds} takes {folds} runs, one a fold ({', '.join(map(str, wanted))}), and before them perhaps one"
+            f" that left nothing out; run= names {len(runs)}"
         )
-    for run in runs:
-        _refuse_unknown_past(run, corpus, data)
     by_fold = tuple(by_number[fold] for fold in wanted)
-    return Speakers(whole or by_fold[0], by_fold)
+    for run in runs:
+        _refuse_other_corpus(run, corpus, data)
+    for run in by_fold:
+        _refuse_unknown_past(run)
+    return Speakers(runs[0], by_fold)
 
 
-def _refuse_unknown_past(run: TrainedRun, corpus: dict, data: Path) -> None:
+def _refuse_other_corpus(run: TrainedRun, corpus: dict, data: Path) -> None:
     if run.corpus.get("hash") != corpus["hash"]:
         raise UserError(
             f"run={run.directory.path} was trained on another corpus than data={data}, and may have learned from its"
             f" clips; with folds= give runs of slts train data={data}"
         )
+
+
+def _refuse_unknown_past(run: TrainedRun) -> None:
     for key in LEARNED_BEFORE:
         if before := OmegaConf.select(run.config, key):
             raise UserError(
@@ -90,5 +97,6 @@ def _refuse_unknown_past(run: TrainedRun, corpus: dict, data: Path) -> None:
             )
 
 
-def _left_out(run: TrainedRun) -> str | None:
-    return OmegaConf.select(run.config, "leave_out")
+def _left_out(run: TrainedRun) -> Fold | None:
+    text = OmegaConf.select(run.config, "leave_out")
+    return Fold.of(str(text)) if text else None

@@ -13,6 +13,7 @@ from slts.data.shards import read_corpus_json
 from slts.errors import UserError
 from slts.files import sha256
 from slts.systems import build_task, check_task, need
+from slts.systems.frame_rate import refuse_rate
 from slts.training.checkpoint import check_weights, find_checkpoint, load_weights
 from slts.training.run_directory import RunDirectory, config_hash
 from slts.training.state import load_state
@@ -47,11 +48,16 @@ class TrainedRun:
         """Whole clips of a split, cropped as in training. ``any_speaker`` admits speakers the run never saw.
 
         Further sounds that another run made than those of the training are left out: the system makes them itself.
+
+        Raises:
+            UserError: clips of another frame rate than the system's, or no such shards.
         """
+        corpus = read_corpus_json(data)
+        refuse_rate(self.config.task.name, self.task.fps, corpus.get("fps", ()))
         picture = (self.config.model.image_size, self.config.model.channels)
         speakers = None if any_speaker else self.corpus["speakers"]
         crop = Augmentation(self.config.augment.crop)
-        sounds = self.task.takes if _maker(read_corpus_json(data)) == _maker(self.corpus) else ()
+        sounds = self.task.takes if _maker(corpus) == _maker(self.corpus) else ()
         return ShardDataset(data, split, *picture, crop, speakers=speakers, sounds=sounds)
 
 

@@ -69,6 +69,7 @@ def test_frames_do_not_mix():
     model, video = small().eval(), torch.randn(2, 4, 1, 48, 48)
     with torch.no_grad():
         features = model(video)
+        assert torch.equal(model(video, torch.zeros(2, 4, dtype=torch.bool)), features)
         for clip, frame in ((0, 0), (1, 3)):
             alone = model(video[clip : clip + 1, frame : frame + 1])
             torch.testing.assert_close(alone[0, 0], features[clip, frame], atol=1e-5, rtol=1e-4)

@@ -20,6 +20,7 @@ from slts.data.shards import read_corpus_json, read_shard, write_shard
 from slts.data.verification import verify_corpus
 from slts.errors import UserError
 from slts.files import sha256
+from slts.systems.cross_fit import speakers
 from slts.systems.trained import load_run
 
 
@@ -28,7 +29,9 @@ def test_the_fold_is_that_of_the_hash():
     assert int(hashlib.sha256(b"c").hexdigest()[-1], 16) % 2 == 0
     halves = sum(fold_of(str(number), 2) for number in range(1000))
     assert 440 < halves < 560
-    assert Fold.of("1/3").holds("x") == (fold_of("x", 3) == 1)
+    # 16 is 1 modulo 3, so the digits of a hash add up to its fold of three: to 529, 455, 433 and 395.
+    assert [fold_of(key, 3) for key in ("a", "b", "c", "x")] == [1, 2, 1, 2]
+    assert [Fold.of("2/3").holds(key) for key in ("a", "b", "c", "x")] == [False, True, False, True]
 
 
 @pytest.mark.parametrize("text", ["2/2", "0/1", "0", "a/b", "-1/2", "0/2/3", "0/99999"])
@@ -69,18 +72,19 @@ def test_no_clip_left_is_one_line(tiny_corpus, tmp_path):
 
 @pytest.fixture(scope="module")
 def runs(tiny_corpus, tmp_path_factory) -> Path:
-    """A and B left a half out, C nothing; D is A by another name that began with C's weights."""
+    """A and B left a half out, C nothing. D is A that began with C's weights, E A of another corpus, F C that began
+    with the weights of some run, G A that wrote its fold otherwise."""
     folder = tmp_path_factory.mktemp("runs")
     for name, keys in {"C": [], "A": ["leave_out=0/2"], "B": ["leave_out=1/2"]}.items():
         given = f"data={tiny_corpus}", f"runs={folder}", f"name={name}", "steps=1", "validate_every=1"
         said = Ranks(1, folder / f"{name}.log", *given, *keys).finish()
         count = len([key for key in keys_of(tiny_corpus, "train") if not keys or not _held(keys[0], key)])
         assert f"{count} clips" in said
-    shutil.copytree(folder / "A", folder / "D", symlinks=True)
-    changed = OmegaConf.load(folder / "D" / "config.yaml")
-    changed.warm_start = "runs/C"
-    OmegaConf.save(changed, folder / "D" / "config.yaml")
-    shutil.copytree(folder / "A", folder / "E", symlinks=True)
+    changes = {"D": {"warm_start": "runs/C"}, "F": {"warm_start": "runs/X"}, "G": {"leave_out": "00/2"}, "E": {}}
+    for name, change in changes.items():
+        shutil.copytree(folder / ("C" if name == "F" else "A"), folder / name, symlinks=True)
+        changed = OmegaConf.load(folder / name / "config.yaml")
+        OmegaConf.save(OmegaConf.merge(changed, change), folder / name / "config.yaml")
     other = json.loads((folder / "E" / "corpus.json").read_text()) | {"hash": "of another"}
     (folder / "E" / "corpus.json").write_text(json.dumps(other))
     return folder
@@ -95,7 +99,7 @@ def speak(runs: Path, names: str, data: Path, out: Path, *more: str) -> int:
     return command("generate", [f"run=[{given}]", f"data={data}", f"out={out}", "batch_size=1", *more])
 
 
-@pytest.mark.parametrize(("names", "elsewhere"), [("AB", "A"), ("CBA", "C")])
+@pytest.mark.parametrize(("names", "elsewhere"), [("BA", "B"), ("CBA", "C")])
 def test_each_clip_is_spoken_by_who_did_not_learn_from_it(names, elsewhere, runs, tiny_corpus, tmp_path):
     out = tmp_path / "out"
     assert speak(runs, names, tiny_corpus, out, "folds=2") == 0
@@ -128,6 +132,17 @@ def test_each_clip_is_spoken_by_who_did_not_learn_from_it(names, elsewhere, runs
         (out / file).unlink()
     assert speak(runs, names, tiny_corpus, out, "folds=2") == 0
     assert {file.name: file.read_bytes() for file in out.glob("*.tar")} == before
+
+
+@pytest.mark.parametrize("names", ["FAB", "GB", "BG"])
+def test_what_cannot_have_seen_a_fold_speaks_it(names, runs, tiny_corpus):
+    """What began with other weights speaks no training clip, and 00/2 is the fold 0/2."""
+    given = [load_run(runs / name) for name in names]
+    voices = speakers(given, 2, read_corpus_json(tiny_corpus), tiny_corpus)
+    by_fold = {"0/2": "G" if "G" in names else "A", "1/2": "B"}
+    assert [run.directory.path.name for run in voices.by_fold] == list(by_fold.values())
+    assert voices.first is given[0] and voices.of("test", "a") is given[0]
+    assert {one["leave_out"] for one in voices.provenance()["runs"]} - {None} == by_fold.keys()
 
 
 @pytest.mark.parametrize(

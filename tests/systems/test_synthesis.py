@@ -91,7 +91,7 @@ def test_corpus_json_says_who_spoke(speaking, tiny_corpus, spoken):
     config = json.loads((tiny_corpus / "corpus.json").read_text())
     assert made == {
         "of": config["hash"], "run": "base", "task": "slts", "variant": "paper", "step": 1,
-        "config_hash": made["config_hash"], "folds": 1, "weights": sha256(speaking / "best" / "model.safetensors"),
+        "config_hash": made["config_hash"], "weights": sha256(speaking / "best" / "model.safetensors"),
     }  # fmt: skip
     assert len(made["config_hash"]) == 12
 

@@ -6,13 +6,13 @@ from torch.nn import functional
 
 from slts.audio.mel import MEL_RATE
 from slts.audio.upsampling import interpolate
+from slts.systems.frame_rate import SAMPLES
 
 STRIDES = (1, 2, 2, 1)
 RATE = MEL_RATE / 4
 """Frames a second after the strides; frame i is centred on mel frame 4 i, which is heard at i x 40 ms."""
 WAVE_STRIDES = (10, 8, 4, 2)
-"""640 samples all together, a video frame at 25 a second."""
-SAMPLES = 640
+"""SAMPLES all together."""
 
 
 class AudioEncoder(nn.Module):

@@ -31,7 +31,10 @@ def begin(task: "Av2aWaveGanTask", config, corpus: dict) -> None:
 
 
 class Av2aWaveGanTask(HearsItsBase, v2a_wavegan.V2aWaveGanTask):
-    """V2A-WaveGAN whose GRU also gets what an encoder makes of the synthesised waveform."""
+    """V2A-WaveGAN whose GRU also gets what an encoder makes of the synthesised waveform.
+
+    ``base`` has critics of its own that nothing calls: checkpoints hold all of the base, as it was trained.
+    """
 
     def __init__(self, task, model, corpus: dict):
         super().__init__(task, model, corpus)

@@ -15,7 +15,6 @@ from slts.systems.lipsync_expert.windows import (
     draw_starts,
     network_pictures,
     pictures_at,
-    refuse_rate,
     room,
     sound_at,
     sound_of,
@@ -43,7 +42,6 @@ def gives(config) -> tuple[str, ...]:
 
 
 def build(config, corpus: dict) -> "LipSyncExpertTask":
-    refuse_rate("lipsync_expert", *corpus["fps"])
     model = config.model
     network = LipSyncExpert(model.image_size, model.channels, model.width, config.task.frames)
     return LipSyncExpertTask(config.task, network)
@@ -91,7 +89,6 @@ class LipSyncExpertTask(nn.Module):
 
         NaN for a clip that is too short. Confidence is the largest less the median over shifts.
         """
-        refuse_rate("lipsync_expert", *batch.fps.unique().tolist())
         mel, count = lipsync_mel(batch.audio), batch.frames.tolist()
         found = [self._offset(batch.video[i, : count[i]], mel[i]) for i in range(len(count))]
         ms, confidence = torch.tensor(found).T

@@ -7,19 +7,8 @@ from torch.nn import functional
 from slts.audio.lipsync_mel import RATE as MEL_RATE
 from slts.audio.lipsync_mel import SILENCE
 from slts.data.batch import Batch
-from slts.errors import UserError
 from slts.layers.lip_convolutions import MEL_FRAMES
 from slts.systems.lipsync_expert.network import HEARD, RATE, heard_pictures, window_start
-
-
-def refuse_rate(task: str, *rates: float) -> None:
-    """Raises UserError for other video frames a second than 25."""
-    for rate in rates:
-        if rate != RATE:
-            raise UserError(
-                f"task={task} works at {RATE} video frames a second and the data has {rate:g}; prepare it with slts"
-                f" prepare fps={RATE}"
-            )
 
 
 def network_pictures(video: Tensor) -> Tensor:

@@ -81,7 +81,7 @@ def build(config, corpus: dict) -> "SltsTask":
 
 
 def picture_encoder(model) -> nn.Module:
-    """(B, T, channels, H, W) to (B, T, 8 frame_width): of single frames, or of five at a time."""
+    """(B, T, channels, H, W) to (B, T, output_width): of single frames, or of five at a time."""
     blocks = tuple(model.frame_blocks)
     if model.get("front", "single_frames") == "five_frames":
         return LipFront(model.channels, model.frame_width, blocks)
@@ -104,7 +104,7 @@ class SltsTask(nn.Module):
         self.register_buffer("mel_mean", torch.tensor(corpus["mel"]["mean"]))
         self.register_buffer("mel_std", torch.tensor(corpus["mel"]["std"]))
         self.frame_encoder = picture_encoder(model)
-        features = 8 * model.frame_width
+        features = self.frame_encoder.output_width
         self.decoder = MelDecoder(
             features=features,
             speakers=len(corpus["speakers"]),
@@ -119,11 +119,6 @@ class SltsTask(nn.Module):
             hidden=model.get("feed_forward_width"),
         )
         self.fps = self.decoder.postnet.fps
-        if self.fps and (others := [rate for rate in corpus.get("fps", []) if rate != self.fps]):
-            raise UserError(
-                f"model.postnet_width=0 makes four mel frames of each video frame at {self.fps:g} a second, and the"
-                f" data has {others[0]:g}; prepare it with slts prepare fps={self.fps:g}"
-            )
         sizes = (features, BANDS, model.embedding_width, task.radius, task.temperature)
         self.dsm = OffsetPredictor(*sizes) if task.dsm else None
         self.ssm = OffsetPredictor(*sizes) if task.loss.ssm else None
@@ -208,9 +203,7 @@ class SltsTask(nn.Module):
 
     def encode(self, batch: Batch) -> Tensor:
         """Frame features F (B, T_v, D_f) of the pictures, brought to about -2..2."""
-        pictures = (batch.video.float() - 128) / 64
-        of_clips = (batch.valid,) if isinstance(self.frame_encoder, LipFront) else ()
-        return self.frame_encoder(pictures, *of_clips)
+        return self.frame_encoder((batch.video.float() - 128) / 64, batch.valid)
 
     @torch.no_grad()
     def generate(self, batch: Batch) -> Tensor:

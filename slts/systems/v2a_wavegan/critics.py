@@ -6,8 +6,6 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from slts.audio.mel import magnitude
-
 SLOPE = 0.2
 
 
@@ -43,9 +41,9 @@ class PowerCritic(nn.Sequential):
         return super().forward(power[:, None]).float().mean((1, 2, 3))
 
 
-def log_power(audio: Tensor) -> Tensor:
-    """Natural log of the power (B, 321, N // 160 + 1) of audio (B, N), at least -11.5 as in the mel, over 5."""
-    return magnitude(audio).square().clamp_min(1e-5).log() / 5
+def log_power(spectrum: Tensor) -> Tensor:
+    """Natural log of the power of a magnitude spectrogram (B, 321, T), at least -11.5 as in the mel, over 5."""
+    return spectrum.square().clamp_min(1e-5).log() / 5
 
 
 def critic_loss(critic: nn.Module, real: Tensor, fake: Tensor, penalty: float) -> Tensor:

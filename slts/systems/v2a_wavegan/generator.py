@@ -4,9 +4,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-SAMPLES = 640
-"""Of a video frame at 25 a second."""
-
 
 class WaveDecoder(nn.Module):
     """Speaker embedding, two bidirectional GRU layers, transposed convolutions to 640 samples a frame.

@@ -6,15 +6,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from slts.audio.mel import log_mel
+from slts.audio.mel import log_bands, log_mel, magnitude
 from slts.audio.mfcc import mfcc
 from slts.data.batch import Batch
 from slts.errors import UserError
 from slts.layers.discriminators import frozen
 from slts.layers.lip_front import LipFront
 from slts.systems.contract import SPEECH
+from slts.systems.frame_rate import SAMPLES
 from slts.systems.v2a_wavegan.critics import PowerCritic, WaveformCritic, critic_loss, log_power
-from slts.systems.v2a_wavegan.generator import SAMPLES, WaveDecoder
+from slts.systems.v2a_wavegan.generator import WaveDecoder
 
 FPS = 25.0
 SHORTEST = 0.2
@@ -50,17 +51,12 @@ def build(config, corpus: dict) -> "V2aWaveGanTask":
 
 
 class V2aWaveGanTask(nn.Module):
-    """Front, decoder and critics, with their losses, each step of which serves both sides.
-
-    Raises:
-        UserError: the corpus has clips of another frame rate than 25.
-    """
+    """Front, decoder and critics, with their losses, each step of which serves both sides."""
 
     takes, gives, fps = (), (SPEECH,), FPS
 
     def __init__(self, task, model, corpus: dict):
         super().__init__()
-        _refuse_rate(*corpus["fps"])
         self.weight = task.loss
         self.front = LipFront(model.channels, model.frame_width, tuple(model.frame_blocks), lambda _: nn.ReLU())
         self.decoder = WaveDecoder(
@@ -82,9 +78,12 @@ class V2aWaveGanTask(nn.Module):
         recorded = functional.pad(batch.audio, (0, max(0, said.shape[1] - batch.audio.shape[1])))[:, : said.shape[1]]
         if batch.valid is not None:
             recorded = recorded * batch.valid.repeat_interleave(SAMPLES, 1)
-        views = {"waveform": (recorded, said), "power": (log_power(recorded), log_power(said))}
+        spectra = magnitude(recorded), magnitude(said)
+        views = {"waveform": (recorded, said), "power": tuple(map(log_power, spectra))}
         weight, losses = self.weight, {}
-        losses["mel"] = weight.mel * functional.l1_loss(log_mel(said), log_mel(recorded))
+        # The last frame is half outside of the sound and not of its log-mel.
+        mel, of_said = (log_bands(spectrum[:, :, :-1]) for spectrum in spectra)
+        losses["mel"] = weight.mel * functional.l1_loss(of_said, mel)
         losses["power"] = weight.power * functional.l1_loss(views["power"][1], views["power"][0])
         losses["mfcc"] = weight.mfcc * functional.l1_loss(mfcc(said), mfcc(recorded))
         for name, (real, fake) in views.items():
@@ -98,9 +97,7 @@ class V2aWaveGanTask(nn.Module):
         return self.front((batch.video.float() - 128) / 64, batch.valid)
 
     def speak(self, batch: Batch) -> Tensor:
-        """(B, 640 T_v) of the pictures. Raises UserError for another frame rate than 25 outside of training."""
-        if not self.training:  # there the corpus is checked, and here a GPU is waited for
-            _refuse_rate(*batch.fps.unique().tolist())
+        """(B, 640 T_v) of the pictures."""
         return self.decoder(self.encode(batch), batch.speaker, batch.frames, batch.valid)
 
     @torch.no_grad()
@@ -112,12 +109,3 @@ class V2aWaveGanTask(nn.Module):
     def mels(self, batch: Batch) -> dict[str, Tensor]:
         """Log-mels of the recorded and the generated sound."""
         return {"target": log_mel(batch.audio), "reconstruction": log_mel(self.speak(batch))}
-
-
-def _refuse_rate(*rates: float) -> None:
-    for rate in rates:
-        if rate != FPS:
-            raise UserError(
-                f"task=v2a_wavegan makes {SAMPLES} samples of each frame at {FPS:g} a second, and the data has"
-                f" {rate:g}; prepare it with slts prepare fps={FPS:g}"
-            )

@@ -50,7 +50,7 @@ def gives(config) -> tuple[str, ...]:
 
 
 def build(config, corpus: dict) -> "VcaGanTask":
-    return VcaGanTask(config.task, config.model, config.vocoder, corpus)
+    return VcaGanTask(config.task, config.model, config.vocoder)
 
 
 class VcaGanTask(nn.Module):
@@ -58,16 +58,12 @@ class VcaGanTask(nn.Module):
 
     One forward and one backward pass serve both sides. What VCA-GAN's discriminator step leaves
     in the visual front, the gradient of the contrastive loss, is so applied with the generator's, as there.
-
-    Raises:
-        UserError: the corpus has clips of another frame rate than 25.
     """
 
     takes, gives, fps = (), (SPEECH,), FPS
 
-    def __init__(self, task, model, vocoder, corpus: dict):
+    def __init__(self, task, model, vocoder):
         super().__init__()
-        _refuse_rate(*corpus["fps"])
         self.mirror, self.weight, self.iterations = task.mirror, task.loss, vocoder.iterations
         self.visual_front = VisualFront(model.channels, model.frame_width, tuple(model.frame_blocks), model.dropout)
         features, width = self.visual_front.output_width, model.generator_width
@@ -123,11 +119,7 @@ class VcaGanTask(nn.Module):
 
         The noise is the same for every clip and call, and clips of one length are put through together, so that a clip
         does not depend on its neighbours. With ``mirror`` the outputs for the video and its mirror image are averaged.
-
-        Raises:
-            UserError: another frame rate than 25. (In training the corpus is checked: here a GPU is waited for.)
         """
-        _refuse_rate(*batch.fps.unique().tolist())
         video, length = self.pictures(batch), 4 * batch.video.shape[1]
         mel = video.new_full((len(video), BANDS, length), -1)
         linear = video.new_zeros(len(video), length, WINDOW // 2 + 1)
@@ -151,15 +143,6 @@ class VcaGanTask(nn.Module):
         """Log-mels of the prepared audio, ``target`` and ``reconstruction``."""
         pair = {"target": self.targets(batch)[0], "reconstruction": self.predict(batch)[0]}
         return {name: unscale(mel.float()).mT for name, mel in pair.items()}
-
-
-def _refuse_rate(*rates: float) -> None:
-    for rate in rates:
-        if rate != FPS:
-            raise UserError(
-                f"task=vcagan works at {FPS:g} video frames a second and the data has {rate:g}; prepare it with slts"
-                f" prepare fps={FPS:g}"
-            )
 
 
 def _where(valid: Tensor | None, x: Tensor, silence: float) -> Tensor:

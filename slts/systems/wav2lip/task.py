@@ -8,6 +8,7 @@ from slts.data.batch import Batch
 from slts.errors import UserError
 from slts.layers.discriminators import frozen
 from slts.systems.contract import PICTURES
+from slts.systems.frame_rate import refuse_rate
 from slts.systems.lipsync_expert.frozen_expert import FrozenExpert
 from slts.systems.lipsync_expert.network import RATE, cosine_loss
 from slts.systems.lipsync_expert.sound_lead import SoundLead, check_sync
@@ -16,7 +17,6 @@ from slts.systems.lipsync_expert.windows import (
     draw_starts,
     network_pictures,
     pictures_at,
-    refuse_rate,
     room,
     sound_at,
     sound_of,
@@ -55,8 +55,9 @@ def gives(config) -> tuple[str, ...]:
 
 
 def build(config, corpus: dict) -> "Wav2LipTask":
-    """The expert is not loaded until the first training step: a trained run draws without it."""
-    refuse_rate("wav2lip", *corpus["fps"])
+    """The expert is not loaded until the first training step: a trained run draws without it. Learns at 25 frames a
+    second, and draws at any. Raises UserError for a corpus of another rate."""
+    refuse_rate("wav2lip", RATE, corpus.get("fps", ()))
     model = config.model
     networks = {"image_size": model.image_size, "channels": model.channels, "width": model.width}
     critic = QualityDiscriminator(**networks) if config.task.quality else None

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from kept_apart import moved_by
 
 from slts.config import compose
 from slts.data.batch import Batch
@@ -151,15 +152,8 @@ def test_losses_that_hold_the_mel_against_the_picture_do_not_count_then(monkeypa
 
 def test_statistics_are_kept_apart_and_scales_are_shared(monkeypatch):
     task = make("task.procedure=dropout").train()
-    norm, index = task.decoder.postnet[1], task.statistics.norms.index(task.decoder.postnet[1])
-    sets = {name: getattr(task.statistics, f"{name}_{index}_running_mean") for name in ("av", "a")}
-    sets["v"] = norm.running_mean
-    for modalities in ("a", "av", "v"):
-        before = {name: value.clone() for name, value in sets.items()}
-        monkeypatch.setattr(task, "draw", lambda modalities=modalities: modalities)
-        task(batch())
-        assert {name for name in sets if (sets[name] != before[name]).any()} == {modalities}
-        assert norm.running_mean is sets["v"]
+    moved = moved_by(task, task.decoder.postnet[1], batch(), monkeypatch)
+    assert moved == {"av": {"av"}, "a": {"a"}, "v": {"v"}}
     joint = make("task.procedure=dropout", "task.split_statistics=false").train()
     assert not list(joint.statistics.buffers())
     before = joint.decoder.postnet[1].running_mean.clone()

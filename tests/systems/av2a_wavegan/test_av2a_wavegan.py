@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from kept_apart import moved_by
 from ranks import SMALL, Ranks, differences
 from safetensors.torch import load_file
 
@@ -90,15 +91,8 @@ def test_an_absent_input_does_not_matter():
 
 def test_statistics_are_kept_apart(monkeypatch):
     task = make("task.procedure=dropout").train()
-    norm = task.decoder.layers[0][1]
-    index = task.statistics.norms.index(norm)
-    sets = {name: getattr(task.statistics, f"{name}_{index}_running_mean") for name in ("av", "a")}
-    sets["v"] = norm.running_mean
-    for modalities in ("a", "av", "v"):
-        before = {name: value.clone() for name, value in sets.items()}
-        monkeypatch.setattr(task, "draw", lambda modalities=modalities: modalities)
-        task(batch())
-        assert {name for name in sets if (sets[name] != before[name]).any()} == {modalities}
+    moved = moved_by(task, task.decoder.layers[0][1], batch(), monkeypatch)
+    assert moved == {"av": {"av"}, "a": {"a"}, "v": {"v"}}
 
 
 def test_a_click_is_heard_at_the_frame_shown_then():

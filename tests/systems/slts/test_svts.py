@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from random_clips import random_clips
 
 from slts.config import compose
 from slts.data.batch import collate
@@ -15,11 +16,11 @@ from slts.systems.slts.synchronisation import masked_l1, spectral_convergence
 CORPUS = {"speakers": ["a", "b"], "fps": [25.0], "mel": {"mean": [-6.0] * 80, "std": [2.0] * 80}}
 
 
-def make(*overrides: str, corpus: dict = CORPUS):
+def make(*overrides: str):
     config, _ = compose("train", ["data=x", "name=x", *overrides])
     check_task(config)
     torch.manual_seed(0)
-    return build_task(config, corpus)
+    return build_task(config, CORPUS)
 
 
 @pytest.mark.parametrize(("size", "millions"), [("s", 27.3), ("m", 43.1), ("l", 87.6)])
@@ -50,20 +51,8 @@ def test_losses_by_hand():
     assert two.item() == pytest.approx(math.sqrt(5) / 5 / 2, abs=1e-5)
 
 
-def clips(*frames: int) -> list[dict]:
-    generator = torch.Generator().manual_seed(1)
-    return [
-        {
-            "video": torch.randint(0, 255, (count, 1, 48, 48), dtype=torch.uint8, generator=generator),
-            "audio": torch.randn(count * 640, generator=generator) * 0.1,
-            "sounds": {}, "fps": 25.0, "speaker": 0, "offset_ms": 0.0, "key": str(count),
-        }
-        for count in frames
-    ]  # fmt: skip
-
-
 def test_its_losses_and_speech():
-    task, batch = make("experiment=svts_cpu", "task.loss.intelligibility=0"), collate(clips(40, 30))
+    task, batch = make("experiment=svts_cpu", "task.loss.intelligibility=0"), collate(random_clips(40, 30, size=48))
     losses, _ = task(batch)
     assert {name for name, value in losses.items() if value} == {"l1", "convergence"}
     sum(losses.values()).backward()
@@ -72,7 +61,7 @@ def test_its_losses_and_speech():
 
 
 def test_a_padded_clip_is_spoken_as_when_alone():
-    task, (long, short) = make("experiment=svts_cpu").eval(), clips(40, 30)
+    task, (long, short) = make("experiment=svts_cpu").eval(), random_clips(40, 30, size=48)
     with torch.no_grad():
         together = task.reconstruct(collate([long, short]), 160)[1][1, :120]
         alone = task.reconstruct(collate([short]), 120)[1][0]
@@ -108,8 +97,3 @@ def test_a_feature_knows_five_frames():
 def test_what_cannot_work_is_refused(keys, words):
     with pytest.raises(UserError, match=words):
         make("experiment=svts_cpu", *keys)
-
-
-def test_another_frame_rate_is_refused():
-    with pytest.raises(UserError, match="slts prepare fps=25"):
-        make("experiment=svts_cpu", corpus=CORPUS | {"fps": [30.0]})
