@@ -83,7 +83,7 @@ class Said:
         """At most ``count`` samples."""
         if self.protocol == TTS:
             try:
-                sound = speech.speak(self.list[key], *VOICE).audio
+                sound = speech.spoken(self.list[key], *VOICE)
             except Reject as reject:
                 raise UserError(f"protocol=tts: {key}: {reject}") from None
             sound = stretched(sound, count) if len(sound) > count else sound

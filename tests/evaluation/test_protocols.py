@@ -1,9 +1,15 @@
 """What drawn lips are to say: lists by seed, and sound stretched to a picture."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
 
-from slts.evaluation.protocols import pair_list, stretched
+from slts.data.batch import Batch
+from slts.evaluation import protocols
+from slts.evaluation.protocols import TTS, Said, pair_list, stretched
 
 KEYS = ["a1", "a2", "a3", "b1", "b2"]
 SPEAKERS = {key: key[0] for key in KEYS}
@@ -35,3 +41,15 @@ def test_sound_is_stretched_at_its_pitch(share):
     middle = found[len(found) // 2 - 4000 : len(found) // 2 + 4000]
     assert abs(np.argmax(np.abs(np.fft.rfft(middle))) * 2 - 400) <= 4
     assert np.abs(found[-len(found) // 10 :]).max() > 0.5  # to the end
+
+
+def test_synthetic_speech_is_of_any_text(monkeypatch):
+    pytest.importorskip("espeakng_loader")
+    monkeypatch.setattr(protocols, "read_texts", lambda data, split: {"a": "Well, 42 of them came home."})
+    said = Said(TTS, Path(), "test", SimpleNamespace(keys=["a"]), 0)
+    batch = Batch(
+        video=torch.zeros(1, 75, 1, 4, 4, dtype=torch.uint8), recorded=torch.zeros(1, 48000), frames=torch.tensor([75]),
+        fps=torch.tensor([25.0]), speaker=torch.zeros(1), offset_ms=torch.zeros(1), key=["a"],
+    )  # fmt: skip
+    sound = said.of(batch)[0]
+    assert len(sound) == 48000 and (sound.abs() > 0.01).float().mean() > 0.2
