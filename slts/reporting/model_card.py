@@ -8,7 +8,6 @@ import yaml
 from omegaconf import DictConfig
 
 from slts import __version__
-from slts.files import sha256
 from slts.metrics.columns import COLUMNS, columns
 from slts.reporting.paper import results_table
 from slts.schema import option_keys
@@ -148,7 +147,7 @@ def _recipe(run: TrainedRun) -> str:
         "seed": config.seed,
         "configuration": f"`config.yaml`, hash {config_hash(config)}",
         "corpus hash": run.corpus.get("hash"),
-        "SHA-256 of the weights": sha256(run.checkpoint / "model.safetensors"),
+        "SHA-256 of the weights": run.weights_sha256,
     }
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {_plain(value)} |" for name, value in facts.items())])
 
