@@ -21,6 +21,7 @@ from slts.corpora.synthetic import speech
 from slts.data.batch import Batch
 from slts.data.clip import Reject
 from slts.data.dataset import ShardDataset
+from slts.data.media.sound import pulled
 from slts.errors import UserError
 from slts.recognition.speech import read_facts
 from slts.spreadsheet import write_csv
@@ -114,8 +115,8 @@ def pair_list(
 
 
 def word_counts(texts: Sequence[str]) -> csr_matrix:
-    """(texts, columns) of ones, a column for each word and time that it comes: the product of two rows is how many words
-    both have."""
+    """(texts, columns) of ones, a column for each word and time that it comes: the product of two rows is how many
+    words both have."""
     columns, rows, places = {}, [], []
     for row, text in enumerate(texts):
         for word, count in Counter(text.split()).items():
@@ -131,21 +132,14 @@ def stretched(audio: np.ndarray, count: int) -> np.ndarray:
     if len(audio) == count:
         return audio
     graph = av.filter.Graph()
-    source = graph.add_abuffer(format="flt", sample_rate=SAMPLE_RATE, layout="mono", time_base="1/16000")
-    tempo = graph.add("atempo", f"{np.clip(len(audio) / count, 0.5, 100):.6f}")
-    sink = graph.add("abuffersink")
-    source.link_to(tempo)
-    tempo.link_to(sink)
-    graph.configure()
+    graph.link_nodes(
+        graph.add_abuffer(format="flt", sample_rate=SAMPLE_RATE, layout="mono", time_base=f"1/{SAMPLE_RATE}"),
+        graph.add("atempo", f"{np.clip(len(audio) / count, 0.5, 100):.6f}"),
+        graph.add("abuffersink"),
+    ).configure()
     frame = av.AudioFrame.from_ndarray(audio[None].astype(np.float32), format="flt", layout="mono")
     frame.sample_rate, frame.pts = SAMPLE_RATE, 0
-    source.push(frame)
-    source.push(None)
-    pieces = []
-    while True:
-        try:
-            pieces.append(sink.pull().to_ndarray()[0])
-        except (av.EOFError, av.BlockingIOError):
-            break
-    found = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
-    return np.pad(found[:count], (0, max(0, count - len(found))))
+    graph.push(frame)
+    graph.push(None)
+    found = np.concatenate([np.zeros(0, np.float32), *pulled(graph)])[:count]
+    return np.pad(found, (0, count - len(found)))

@@ -33,7 +33,8 @@ def shard_offsets(
 ) -> Iterator[dict]:
     """key, offset_ms, confidence, at_edge, sure (and, of SyncNet, distance) of every clip of a folder of shards.
 
-    ``sure`` is ``OffsetEstimate.sure`` above ``sure_above``. What is too short is named by ``note`` and left out. With ``use_prior`` each clip's P(k) is multiplied by the corpus's own prior.
+    ``sure`` is ``OffsetEstimate.sure`` above ``sure_above``. What is too short is named by ``note`` and left out. With
+    ``use_prior`` each clip's P(k) is multiplied by the corpus's own prior.
 
     Raises:
         UserError: ``use_prior`` of a system that gives no P(k).

@@ -66,7 +66,7 @@ def record(run: TrainedRun, figures: dict, file: Path) -> None:
 def main(path: str, data: str, split: str = "val", windows: str = "16", file: str | None = None) -> None:
     run, figures = load_run(path), {"split": split}
     injected = read_corpus_json(Path(data))["config"].get("inject", "none") != "none"
-    run.task.lead = SoundLead({"sync": TRUTH if injected else NONE})
+    run.task.sound_lead = SoundLead({"sync": TRUTH if injected else NONE})
     torch.manual_seed(0)
     for name, wrong in (("own_sound", False), ("wrong_sound", True)):
         figures[name] = found = told_apart(run, data, split, int(windows), wrong)

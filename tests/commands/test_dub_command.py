@@ -26,7 +26,7 @@ from slts.data.media import read_audio
 from slts.data.media.film import Film, FrameReader, Survey
 from slts.data.media.streams import AS_PLAYERS
 from slts.files import UNFINISHED, sha256
-from slts.systems.dubbing import HOLD, find_face, frame_order, soft_edge
+from slts.systems.dubbing import HOLD, find_face, frame_order
 from slts.systems.wav2lip.generator import Generator
 
 HEIGHT, WIDTH = 240, 321
@@ -356,10 +356,3 @@ def test_the_order_of_frames():
     assert frame_order(even, 7, HOLD).tolist() == [0, 1, 2, 3, 3, 3, 3]
     assert frame_order(film([0.0]), 3).tolist() == [0, 0, 0]
     assert frame_order(film([0.0, 0.12]), 5).tolist() == [0, 0, 1, 1, 1]  # the nearest, of times 0 40 80 120 80
-
-
-def test_the_edge_is_soft_and_the_upper_half_stays():
-    edge = soft_edge(100)[..., 0]
-    assert edge.min() == 0 and edge.max() == 1 and edge[75, 50] == 1
-    assert (edge[:44] == 0).all() and edge[99].max() < 0.01 and edge[:, 0].max() < 0.01
-    assert np.abs(np.diff(edge, axis=0)).max() < 0.2 and np.abs(np.diff(edge, axis=1)).max() < 0.2
