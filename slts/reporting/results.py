@@ -55,8 +55,8 @@ def find_corpora(runs: Path, data: Path | None = None) -> dict[str, Corpus]:
 
 
 def load_results(runs: Path, data: Path | None = None) -> pd.DataFrame:
-    """The latest row of every run, corpus and evaluation (see slts.training.evaluation_name); one row for every judged run
-    that has none.
+    """The latest row of every run, corpus and evaluation (see slts.training.evaluation_name), and one row for every run
+    that slts evaluate takes and has not scored.
 
     Besides the columns of results.jsonl: ``run``; ``system`` as the paper calls it; ``corpus`` and ``family`` (see
     corpora); ``model``, what was trained; ``scored_at``, for rows that do not say it the age of results.jsonl;
