@@ -19,7 +19,8 @@ from slts.data.assembly import assemble_shard, facts_of, merge_shards
 from slts.data.claim import claimed
 from slts.data.media import decode_flac, encode_flac
 from slts.data.shards import read_corpus_json, read_shard
-from slts.reporting.paired import read_record, scored_clips, write_record
+from slts.reporting.paired import scored_clips
+from slts.reporting.records import read_record, write_record
 
 CPU = ("variant=anchored", "tracking=none", "validate_clips=8", "keep_checkpoints=1")
 AV2A = {
@@ -119,7 +120,7 @@ def write(folder: Path, given: dict[str, str]) -> None:
         _, heard, modalities = table.stem.split("-")
         of = {"seed": int(table.parents[1].name.partition("-")[2]), "system": table.parent.name, "steps": steps}
         runs.append({**of, "heard": heard, "modalities": modalities, **scored_clips(table)})
-    others = [run for run in read_record(file) if run["steps"] != steps] if file.exists() else []
+    others = [run for run in read_record(file, []) if run["steps"] != steps]
     write_record([*others, *runs], file)
 
 

@@ -19,10 +19,11 @@ def main(config) -> None:
     from slts.data.shards import read_corpus_json
     from slts.evaluation.clips import generate_clips
     from slts.evaluation.judges import Evaluation, judges_of
-    from slts.evaluation.results import evaluation_name, result_row, write_results
+    from slts.evaluation.results import result_row, write_results
     from slts.systems import need
     from slts.systems.contract import MODALITIES, PICTURES, SPEECH
     from slts.systems.trained import load_run_giving
+    from slts.training.evaluation_name import evaluation_name
     from slts.training.tracking import publish_scores
 
     run = load_run_giving((SPEECH, PICTURES), "slts evaluate", config.run, config.checkpoint)

@@ -28,6 +28,6 @@ def main(config) -> None:
         except UserError as error:
             print(f"# {name}: {error}")
     for row in read_rows(run.results):
-        facts = ("split", "sync", "step", "clips", "a_stoi", "scored_at", "version")
+        facts = ("split", "sync", "modalities", "protocol", "step", "clips", "a_stoi", "scored_at", "version")
         print("# scored:", ", ".join(f"{name} {row[name]}" for name in facts if row.get(name) is not None))
     print(OmegaConf.to_yaml(published(recorded)).rstrip())

@@ -58,7 +58,7 @@ def _dub_several(config, video: Path, audio: Path, manner) -> int:
     from slts.data.media.film import FORMATS
     from slts.errors import UserError
     from slts.files import refuse_sources
-    from slts.systems.dubbing import dub, is_dubbed, made_from
+    from slts.systems.dubbing import dub, face_crop, is_dubbed, made_from
     from slts.systems.wav2lip.published import load_drawing
 
     out = Path(config.out)
@@ -69,6 +69,7 @@ def _dub_several(config, video: Path, audio: Path, manner) -> int:
     sources = [file for pair in pairs for file in (pair.video, pair.audio)]
     refuse_sources([*outputs, *(file.with_suffix(".json") for file in outputs)], sources)
     run = load_drawing(config.run, "slts dub", config.checkpoint, manner.mel_lead_ms)
+    face_crop(run, manner)  # what is wrong with either is said once, and not of every pair
     for note in notes:
         print(note)
     done = failed = without_face = 0
@@ -76,10 +77,11 @@ def _dub_several(config, video: Path, audio: Path, manner) -> int:
         try:
             if missing := [file for file in (pair.video, pair.audio) if not file.is_file()]:
                 raise UserError(f"{missing[0]}: no such file")
-            if is_dubbed(film, made_from(run, pair.video, pair.audio, manner)):
+            made = made_from(run, pair.video, pair.audio, manner)
+            if is_dubbed(film, made):
                 done += 1
             else:
-                without_face += dub(run, pair.video, pair.audio, film, manner)["without_face"]
+                without_face += dub(run, pair.video, pair.audio, film, manner, made=made)["without_face"]
         except (UserError, OSError) as error:
             if isinstance(error, OSError) and error.filename not in (str(pair.video), str(pair.audio)):
                 raise  # of the disk

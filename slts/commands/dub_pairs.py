@@ -35,7 +35,8 @@ def listed_pairs(file: Path, videos: Path, sounds: Path) -> list[Pair]:
         if not folder.is_dir():
             raise UserError(f"{key}={folder}: with pairs= it is the folder below which the list's files are")
     try:
-        lines = list(csv.reader(io.StringIO(read_plain(file, LARGEST), newline=""), strict=True))
+        written = read_plain(file, LARGEST).removeprefix("\ufeff")  # as spreadsheets begin UTF-8
+        lines = list(csv.reader(io.StringIO(written, newline=""), strict=True))
     except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"pairs={file}: {error}; give a CSV with the columns {','.join(COLUMNS)}") from None
     if not lines or tuple(cell.strip() for cell in lines[0]) != COLUMNS:
@@ -49,7 +50,7 @@ def listed_pairs(file: Path, videos: Path, sounds: Path) -> list[Pair]:
             raise UserError(f"{where}: a key, a video and an audio file are needed")
         for name in cells:
             _refuse_escape(where, name)
-        key = cells[0]
+        key = str(PurePosixPath(cells[0]))  # ./a and a are one file
         if (before := seen.setdefault(key.lower(), number)) != number:
             raise UserError(f"{where}: the key {key} is there twice, first in line {before}")
         pairs.append(Pair(key, videos / cells[1], sounds / cells[2]))
@@ -79,5 +80,5 @@ def found_pairs(video: Path, audio: Path) -> tuple[list[Pair], list[str]]:
 
 def _refuse_escape(where: str, name: str) -> None:
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\0" in name or "\\" in name or name.endswith("/"):
+    if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in name or "\\" in name or name.endswith("/"):
         raise UserError(f"{where}: {name} leads out of its folder, or is one; give names of files below it")

@@ -12,11 +12,12 @@ def main(config) -> None:
     from slts.errors import UserError
     from slts.files import refuse_sources, write_whole
     from slts.reporting import paper
-    from slts.reporting.evidence import collect_evidence, write_evidence
+    from slts.reporting.evidence import collect_evidence
     from slts.reporting.figures import offset_histograms, offsets_against_truth
     from slts.reporting.page import report
     from slts.reporting.project import runs_folder
     from slts.reporting.published import load_published
+    from slts.reporting.records import write_record
     from slts.reporting.results import find_corpora, load_results
     from slts.reporting.sensitivity import sensitivity_clip, table3
 
@@ -48,7 +49,7 @@ def main(config) -> None:
             write_whole(out / f"{table.name}.{suffix}", text.encode())
     write_whole(out / "report.html", page.encode())
     if results["split"].notna().any():
-        write_evidence(collect_evidence(runs, data), out / "evidence.json")
+        write_record(collect_evidence(runs, data), out / "evidence.json")
     _print(everything)
     names = ", ".join(table.name for table in [everything, *tables])
     print(f"written to {out}: {names}, each as .md, .tex and .csv, report.html and evidence.json")

@@ -114,14 +114,7 @@ class ShardDataset(Dataset):
 
     def __getitem__(self, item: tuple[int, int]) -> dict:
         epoch, sample = item
-        shard = int(np.searchsorted(self.order.starts, sample, side="right")) - 1
-        try:
-            key, members = self._read(shard, sample - int(self.order.starts[shard]))
-        except OSError as error:
-            raise UserError(
-                f"{self.shards[shard]} of {self.source} can no longer be read ({error.strerror}); put it back, or free"
-                " what is missing, and give the same command again"
-            ) from None
+        shard, key, members = self._sample(sample)
         change = self.augmentation
         rng = np.random.default_rng([self.seed, epoch, sample]) if change.chunk_seconds else None
         try:
@@ -133,10 +126,7 @@ class ShardDataset(Dataset):
             first, count = _chunk(frames, fps, change.chunk_seconds, rng)
             video, sounds = self._stretch(sample, members, fps, frames, first, count)
         except Exception as error:  # bytes from anywhere may raise anything
-            raise UserError(
-                f"{self.shards[shard]}: sample {key} cannot be read ({error!r}); look for more with slts prepare "
-                "action=verify, and prepare the corpus again"
-            ) from None
+            raise self._damaged(shard, key, error) from None
         if speaker not in self.speakers:
             raise UserError(f"{key}: speaker {speaker!r} was not in training; known: {[*self.speakers]}")
         return {
@@ -155,6 +145,22 @@ class ShardDataset(Dataset):
             return [self[item] for item in items]
         except UserError as error:
             return error
+
+    def sound(self, sample: int) -> np.ndarray:
+        """The whole recorded sound of a clip, (N,) float32 at 16 kHz; its picture is not decoded."""
+        shard, key, members = self._sample(sample)
+        try:
+            facts = sample_facts(members["json"], LEARNED_FROM)
+            check_sound(members["flac"], facts["fps"], facts["frames"])
+            return decode_sound(members["flac"], 0, round(facts["frames"] / facts["fps"] * SAMPLE_RATE))
+        except Exception as error:
+            raise self._damaged(shard, key, error) from None
+
+    def _damaged(self, shard: int, key: str, error: Exception) -> UserError:
+        return UserError(
+            f"{self.shards[shard]}: sample {key} cannot be read ({error!r}); look for more with slts prepare "
+            "action=verify, and prepare the corpus again"
+        )
 
     def _index(self, shard: int) -> _Index:
         if shard not in self.indices:
@@ -180,6 +186,17 @@ class ShardDataset(Dataset):
             places = np.array([[entry["members"][name] for name in self.members] for entry in entries])
             self.indices[shard] = _Index([entry["key"] for entry in entries], places)
         return self.indices[shard]
+
+    def _sample(self, sample: int) -> tuple[int, str, dict[str, bytes]]:
+        """The number of its shard, its key, and its members by their suffix."""
+        shard = int(np.searchsorted(self.order.starts, sample, side="right")) - 1
+        try:
+            return shard, *self._read(shard, sample - int(self.order.starts[shard]))
+        except OSError as error:
+            raise UserError(
+                f"{self.shards[shard]} of {self.source} can no longer be read ({error.strerror}); put it back, or free"
+                " what is missing, and give the same command again"
+            ) from None
 
     def _read(self, shard: int, number: int) -> tuple[str, dict[str, bytes]]:
         index = self._index(shard)

@@ -13,6 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 import torch
+from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from slts.audio import SAMPLE_RATE
@@ -20,8 +21,9 @@ from slts.corpora.synthetic import speech
 from slts.data.batch import Batch
 from slts.data.clip import Reject
 from slts.data.dataset import ShardDataset
+from slts.data.media.sound import pulled
 from slts.errors import UserError
-from slts.recognition.speech import read_texts
+from slts.recognition.speech import read_facts
 from slts.spreadsheet import write_csv
 
 OWN, RANDOM, DUBBED, TTS = "own", "random", "dubbed", "tts"
@@ -47,18 +49,17 @@ class Said:
         if protocol == OWN:
             return
         self.places = {key: place for place, key in enumerate(dataset.keys)}
-        texts = read_texts(data, split) if protocol in (DUBBED, TTS) else {}
-        keys, where = sorted(self.places), f"protocol={protocol}"
-        if lacking := [key for key in keys if texts and not texts.get(key)]:
+        keys, facts, where = sorted(self.places), read_facts(data, split), f"protocol={protocol}"
+        texts = {key: facts[key]["text"] for key in keys} if protocol in (DUBBED, TTS) else {}
+        if lacking := [key for key, text in texts.items() if not (text and text.strip())]:
             raise UserError(f"{where} needs the text of every clip, and {lacking[0]} has none; take protocol=random")
         if protocol == TTS:
             speech.check_installed()
-            self.list = {key: texts[key] for key in keys}
+            self.list = texts
             return
         if len(keys) < 2:
             raise UserError(f"{where} needs two clips; the {split} split has {len(keys)}")
-        speakers = {key: dataset[0, place]["speaker"] for key, place in self.places.items()}
-        self.list = pair_list(keys, speakers, texts, seed)
+        self.list = pair_list(keys, {key: facts[key]["speaker"] for key in keys}, texts, seed)
 
     @property
     def own(self) -> bool:
@@ -83,12 +84,12 @@ class Said:
         """At most ``count`` samples."""
         if self.protocol == TTS:
             try:
-                sound = speech.speak(self.list[key], *VOICE).audio
+                sound = speech.spoken(self.list[key], *VOICE)
             except Reject as reject:
                 raise UserError(f"protocol=tts: {key}: {reject}") from None
             sound = stretched(sound, count) if len(sound) > count else sound
             return np.pad(sound, ((count - len(sound)) // 2, 0))
-        sound = self.dataset[0, self.places[self.list[key]]]["audio"].numpy()
+        sound = self.dataset.sound(self.places[self.list[key]])
         return (stretched(sound, count) if self.protocol == DUBBED else sound)[:count]
 
 
@@ -97,16 +98,32 @@ def pair_list(
 ) -> dict[str, str]:
     """Which other clip each clip says, by somebody else where there is anybody: a random one, or one of those with the
     most words in common where there are ``texts``. The same for a seed, in whatever order the keys come."""
-    rng, words = np.random.default_rng(seed), {key: Counter(text.split()) for key, text in texts.items()}
+    rng, keys = np.random.default_rng(seed), sorted(keys)
+    _, people = np.unique([speakers[key] for key in keys], return_inverse=True)
+    words = word_counts([texts[key] for key in keys]) if texts else None
+    clips_of = words.T.tocsr() if texts else None
     chosen = {}
-    for key in sorted(keys):
-        others = [other for other in sorted(keys) if other != key]
-        others = [other for other in others if speakers[other] != speakers[key]] or others
-        if words:
-            common = [(words[key] & words[other]).total() for other in others]
-            others = [other for other, count in zip(others, common, strict=True) if count == max(common)]
-        chosen[key] = others[int(rng.integers(len(others)))]
+    for place, key in enumerate(keys):
+        others = np.flatnonzero(people != people[place])
+        if not len(others):
+            others = np.delete(np.arange(len(keys)), place)
+        if texts:
+            common = (words[place] @ clips_of).toarray()[0, others]
+            others = others[common == common.max()]
+        chosen[key] = keys[others[rng.integers(len(others))]]
     return chosen
+
+
+def word_counts(texts: Sequence[str]) -> csr_matrix:
+    """(texts, columns) of ones, a column for each word and time that it comes: the product of two rows is how many
+    words both have."""
+    columns, rows, places = {}, [], []
+    for row, text in enumerate(texts):
+        for word, count in Counter(text.split()).items():
+            for time in range(count):
+                rows.append(row)
+                places.append(columns.setdefault((word, time), len(columns)))
+    return csr_matrix((np.ones(len(rows), np.int32), (rows, places)), shape=(len(texts), len(columns)))
 
 
 def stretched(audio: np.ndarray, count: int) -> np.ndarray:
@@ -115,21 +132,14 @@ def stretched(audio: np.ndarray, count: int) -> np.ndarray:
     if len(audio) == count:
         return audio
     graph = av.filter.Graph()
-    source = graph.add_abuffer(format="flt", sample_rate=SAMPLE_RATE, layout="mono", time_base="1/16000")
-    tempo = graph.add("atempo", f"{np.clip(len(audio) / count, 0.5, 100):.6f}")
-    sink = graph.add("abuffersink")
-    source.link_to(tempo)
-    tempo.link_to(sink)
-    graph.configure()
+    graph.link_nodes(
+        graph.add_abuffer(format="flt", sample_rate=SAMPLE_RATE, layout="mono", time_base=f"1/{SAMPLE_RATE}"),
+        graph.add("atempo", f"{np.clip(len(audio) / count, 0.5, 100):.6f}"),
+        graph.add("abuffersink"),
+    ).configure()
     frame = av.AudioFrame.from_ndarray(audio[None].astype(np.float32), format="flt", layout="mono")
     frame.sample_rate, frame.pts = SAMPLE_RATE, 0
-    source.push(frame)
-    source.push(None)
-    pieces = []
-    while True:
-        try:
-            pieces.append(sink.pull().to_ndarray()[0])
-        except (av.EOFError, av.BlockingIOError):
-            break
-    found = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
-    return np.pad(found[:count], (0, max(0, count - len(found))))
+    graph.push(frame)
+    graph.push(None)
+    found = np.concatenate([np.zeros(0, np.float32), *pulled(graph)])[:count]
+    return np.pad(found, (0, count - len(found)))

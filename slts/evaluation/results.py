@@ -9,6 +9,7 @@ from slts import __version__
 from slts.json_lines import append_rows
 from slts.metrics.columns import SCORES, columns
 from slts.spreadsheet import write_csv
+from slts.training.evaluation_name import evaluation_of
 from slts.training.run_directory import RunDirectory, config_hash
 
 OFFSETS = ("frontend_offset_ms", "frontend_at_edge", "offset_ms", "dsm_offset_ms", "confidence", "at_edge")
@@ -16,8 +17,6 @@ SYNCNET = ("syncnet_offset_ms", "syncnet_confidence", "lse_d", "lse_c")
 WORDS = ("w_wer", "w_wer_reference", "w_said", "w_heard", "w_reason", "k_wer", "k_said", "k_heard", "k_reason")
 CLIP_COLUMNS = ("key", *SCORES, *OFFSETS, *SYNCNET, *WORDS, *columns("pictures"), "reasons")
 """Of the table of clips."""
-PROTOCOLS = ("random", "dubbed", "tts")
-"""Of what drawn lips say, besides the clips' own sound."""
 
 
 def result_row(
@@ -48,18 +47,11 @@ def result_row(
     }
 
 
-def evaluation_name(split: str, sync: str = "none", modalities: str | None = None, protocol: str | None = None) -> str:
-    """What files of an evaluation are called after: its split, and what was not as usual: -dsm, -a, -v, -random."""
-    alone = f"-{modalities}" if modalities in ("a", "v") else ""
-    says = f"-{protocol}" if protocol in PROTOCOLS else ""
-    return f"{split}{'-dsm' if sync == 'dsm' else ''}{alone}{says}"
-
-
 def write_results(run: RunDirectory, row: dict, clips: list[dict]) -> Path:
-    """Appends the row to results.jsonl and writes clips-NAME.csv, NAME as by ``evaluation_name``; returns its path."""
+    """Appends the row to results.jsonl and writes clips-NAME.csv, NAME as by ``evaluation_of``; returns its path."""
     scored_at = datetime.now(UTC).isoformat(timespec="seconds")
     append_rows(run.results, [row | {"scored_at": scored_at}])
-    table = run.path / f"clips-{evaluation_name(row['split'], row['sync'], row['modalities'], row['protocol'])}.csv"
+    table = run.path / f"clips-{evaluation_of(row)}.csv"
     write_csv(table, CLIP_COLUMNS, [{**clip, "reasons": _reasons(clip)} for clip in clips])
     return table
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import torch
 from rich.progress import track
 
 from slts.audio import SAMPLE_RATE
@@ -32,8 +33,8 @@ def shard_offsets(
 ) -> Iterator[dict]:
     """key, offset_ms, confidence, at_edge, sure (and, of SyncNet, distance) of every clip of a folder of shards.
 
-    ``sure`` says whether the confidence is above ``sure_above`` and the offset is not at the edge. What is too short is
-    named by ``note`` and left out. With ``use_prior`` each clip's P(k) is multiplied by the corpus's own prior.
+    ``sure`` is ``OffsetEstimate.sure`` above ``sure_above``. What is too short is named by ``note`` and left out. With
+    ``use_prior`` each clip's P(k) is multiplied by the corpus's own prior.
 
     Raises:
         UserError: ``use_prior`` of a system that gives no P(k).
@@ -43,32 +44,29 @@ def shard_offsets(
         dataset = run.dataset(data, split, any_speaker=True)
         for batch in track(evaluation_loader(dataset, batch_size), f"estimating {split}"):
             estimate = _estimate(run, batch)
+            sure = estimate.sure(sure_above)
             if use_prior and estimate.distribution is None:
                 raise UserError(f"corpus_prior=true needs P(k) of each clip, which task={run.config.task.name} has not")
             for i, key in enumerate(batch.key):
                 try:
-                    rows.append({"key": key, **_row(estimate, i)})
+                    rows.append({"key": key, **_row(estimate, i), "sure": bool(sure[i])})
                 except Reject as reject:
                     note(f"{key}: {reject}")
                     continue
                 if use_prior:
                     distributions.append(estimate.distribution[i].float().cpu().numpy())
     if distributions:
-        rows = [row | told for row, told in zip(rows, _with_prior(np.stack(distributions)), strict=True)]
-    for row in rows:
-        yield row | {"sure": not row["at_edge"] and sure_above is not None and row["confidence"] > sure_above}
+        estimate = _with_prior(np.stack(distributions))
+        sure = estimate.sure(sure_above)
+        rows = [row | _row(estimate, i) | {"sure": bool(sure[i])} for i, row in enumerate(rows)]
+    yield from rows
 
 
-def _with_prior(distributions: np.ndarray) -> Iterator[dict]:
+def _with_prior(distributions: np.ndarray) -> OffsetEstimate:
     places, near = most_likely(with_prior(distributions, corpus_prior(distributions)))
-    radius = distributions.shape[1] // 2
-    for place, confidence in zip(places, near, strict=True):
-        at_edge = bool(abs(place) > radius - 1)
-        yield {
-            "offset_ms": round(1000 / MEL_RATE * place, 1),
-            "confidence": round(float(confidence), 4),
-            "at_edge": at_edge,
-        }
+    step = 1000 / MEL_RATE
+    reach = step * (distributions.shape[1] // 2 - 1)
+    return OffsetEstimate(torch.from_numpy(step * places), torch.from_numpy(near), reach)
 
 
 def reading_rate(run: TrainedRun) -> float | None:

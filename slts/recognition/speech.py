@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from slts.data.clip import Reject
+from slts.data.facts import LEARNED_FROM, sample_facts
 from slts.data.media import decode_flac
 from slts.data.shards import index_shard, read_corpus_json
 from slts.errors import UserError
@@ -31,12 +32,23 @@ def read_speech(data: Path, split: str) -> Iterator[Speech]:
         try:
             yield Speech(key, json.loads(read("json"))["text"], decode_flac(read("flac")))
         except (KeyError, ValueError, OSError, Reject) as error:
-            raise UserError(f"{shard}: sample {key} cannot be read ({error}); prepare the corpus again") from None
+            raise _damaged(shard, key, error) from None
+
+
+def read_facts(data: Path, split: str) -> dict[str, dict]:
+    """What the KEY.json of a split say, by key (see slts.data.facts). Raises UserError for a damaged corpus."""
+    facts = {}
+    for shard, key, read in _samples(data, split):
+        try:
+            facts[key] = sample_facts(read("json"), (*LEARNED_FROM, "text"))
+        except (KeyError, ValueError, OSError) as error:
+            raise _damaged(shard, key, error) from None
+    return facts
 
 
 def read_texts(data: Path, split: str) -> dict[str, str | None]:
     """The texts of a split by key. Raises UserError for a damaged corpus."""
-    return {key: json.loads(read("json")).get("text") for _, key, read in _samples(data, split)}
+    return {key: facts["text"] for key, facts in read_facts(data, split).items()}
 
 
 def read_text_table(file: Path, stems: Collection[str]) -> tuple[dict[str, str], list[str]]:
@@ -79,6 +91,10 @@ def _text_rows(file: Path) -> Iterator[tuple[int, str, str]]:
                 line = rows.line_num + 1
         except csv.Error as error:
             raise ValueError(f"line {line}: {error}") from None
+
+
+def _damaged(shard: Path, key: str, error: Exception) -> UserError:
+    return UserError(f"{shard}: sample {key} cannot be read ({error}); prepare the corpus again")
 
 
 def _samples(data: Path, split: str):

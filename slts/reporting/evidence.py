@@ -5,7 +5,6 @@ with; ``runs`` one object a scored run: what was trained, seed, hashes of config
 where it does not apply.
 """
 
-import json
 from collections import defaultdict
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from omegaconf import OmegaConf
 
 from slts import __version__
 from slts.errors import UserError
-from slts.files import write_whole
 from slts.metrics.columns import COLUMNS, columns
 from slts.reporting.corpora import Corpus
 from slts.reporting.figures import Picture
@@ -138,14 +136,6 @@ def two_estimates(file: Path) -> Picture:
     axis.set(xlabel="reference (ms), video late > 0", ylabel="predicted (ms)")
     axis.set_title(f"{len(clips)} clips, r = {x.corr(y):.2f}, rank r = {x.corr(y, method='spearman'):.2f}", fontsize=9)
     return Picture.of(figure, f"Two estimates of the same offsets: {file.stem}")
-
-
-def read_evidence(file: Path) -> dict:
-    return json.loads(file.read_text())
-
-
-def write_evidence(record: dict, file: Path) -> None:
-    write_whole(file, (json.dumps(record, indent=1) + "\n").encode())
 
 
 def _spread(values: list[float], name: str) -> str:

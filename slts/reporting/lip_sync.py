@@ -5,17 +5,15 @@ published; the others stand apart and say so. Ours are of other corpora and, wit
 scale: directions can be compared, figures cannot.
 """
 
-import json
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from slts.files import write_whole
 from slts.metrics.columns import COLUMNS
 from slts.reporting.figures import Picture
 from slts.reporting.published import load_published
-from slts.reporting.results import load_results
+from slts.reporting.results import load_results, run_directories
 
 PUBLISHED, UNCONFIRMED, REMEASURED = "published", "from memory, unconfirmed", "measured again by users"
 LSE = ("lse_d", "lse_c", "fid")
@@ -50,24 +48,16 @@ def published_lip_sync(file: Path | None = None) -> pd.DataFrame:
     return frame[frame[list(LSE)].notna().any(axis=1)].sort_values(["corpus", "by"], kind="stable")
 
 
-def record_drawn(runs: Path, file: Path) -> None:
-    """Writes what is kept of the scored runs below ``runs`` that draw, a JSON list of their newest rows.
-
-    Raises UserError where nothing was scored.
-    """
-    names = [*OURS, *(f"{figure}_{end}" for figure in ("lse_d", "lse_c") for end in CONTROLS)]
-    names += [
-        "recorded_offset_estimated_ms",
-        *(f"{which}_offset_sure" for which in ("drawn", "recorded", "mismatched")),
-    ]
+def drawn_rows(runs: Path) -> list[dict]:
+    """The rows of ``load_results`` of runs that draw; none where there is no run."""
+    if not any(run_directories(runs)):
+        return []
     rows = load_results(runs)
-    rows = rows[rows[["lse_d", "mouth_l1", "drawn_offset_sure"]].notna().any(axis=1)]
-    kept = rows[["run", "system", "corpus", "split", "model", "clips", *(name for name in names if name in rows)]]
-    write_whole(file, kept.to_json(orient="records", indent=1).encode())
+    return rows[rows[["mouth_l1", "drawn_offset_ms", "drawn_offset_sure"]].notna().any(axis=1)].to_dict("records")
 
 
 def beside_controls(rows: list[dict]) -> pd.DataFrame:
-    """Rows of ``record_drawn``, each followed by its controls: what the same SyncNet and estimator say of the recorded
+    """Rows of ``drawn_rows``, each followed by its controls: what the same SyncNet and estimator say of the recorded
     pictures with their own sound (real), with the sound that the lips are to say (unsynced), with another clip's
     (mismatched), and of a picture standing still."""
     shown = []
@@ -121,11 +111,6 @@ def learning_curves(records: list[dict]) -> Picture | None:
     axis.set(xlabel="step", ylabel="cross-entropy of the cosine")
     axis.legend(fontsize=8)
     return Picture.of(figure)
-
-
-def read_records(file: Path) -> list[dict]:
-    """A JSON list that a benchmark wrote; empty where there is no such file."""
-    return json.loads(file.read_text()) if file.is_file() else []
 
 
 def titled(frame: pd.DataFrame) -> pd.DataFrame:

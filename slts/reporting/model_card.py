@@ -8,14 +8,13 @@ import yaml
 from omegaconf import DictConfig
 
 from slts import __version__
-from slts.evaluation.results import evaluation_name
-from slts.files import sha256
 from slts.metrics.columns import COLUMNS, columns
 from slts.reporting.paper import results_table
 from slts.schema import option_keys
 from slts.secrecy import for_others
 from slts.systems.contract import OFFSETS, PICTURES, SPEECH
 from slts.systems.trained import TrainedRun
+from slts.training.evaluation_name import evaluation_of
 from slts.training.run_directory import config_hash
 
 USES = {
@@ -66,7 +65,7 @@ def _front(config: DictConfig, results: pd.DataFrame | None, licence: str | None
     entries = [
         {
             "task": {"type": "other", "name": str(config.task.name)},
-            "dataset": {"type": "other", "name": str(row["corpus"]), "split": _evaluation(row)},
+            "dataset": {"type": "other", "name": str(row["corpus"]), "split": evaluation_of(row)},
             "metrics": [
                 {"type": name, "name": COLUMNS[name].title, "value": float(row[name])}
                 for name in columns(table="results")
@@ -86,7 +85,7 @@ def _scores(results: pd.DataFrame | None) -> list[str]:
         return ["## Scores", "Not scored yet."]
     table = results_table(results[results["split"].notna()])
     frame = table.frame
-    head = [f"{row['corpus']}, {_evaluation(row)}" for _, row in frame.iterrows()]
+    head = [f"{row['corpus']}, {evaluation_of(row)}" for _, row in frame.iterrows()]
     lines = [f"| | {' | '.join(map(_plain, head))} | |", "|---|" + "---|" * (len(head) + 1)]
     for name in table.figures:
         if frame[name].notna().any():
@@ -95,10 +94,6 @@ def _scores(results: pd.DataFrame | None) -> list[str]:
             lines.append(f"| {column.title} | {' | '.join(cells)} | {_plain(column.means)} |")
     notes = sorted({for_others(note) for note in frame["note"] if note})
     return ["## Scores", "\n".join(lines), *(f"{_plain(note)}." for note in notes)]
-
-
-def _evaluation(row: pd.Series) -> str:
-    return evaluation_name(row["split"], row["sync"], row.get("modalities"))
 
 
 def _shown(folder: Path, repository: str | None) -> list[str]:
@@ -152,7 +147,7 @@ def _recipe(run: TrainedRun) -> str:
         "seed": config.seed,
         "configuration": f"`config.yaml`, hash {config_hash(config)}",
         "corpus hash": run.corpus.get("hash"),
-        "SHA-256 of the weights": sha256(run.checkpoint / "model.safetensors"),
+        "SHA-256 of the weights": run.weights_sha256,
     }
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {_plain(value)} |" for name, value in facts.items())])
 

@@ -4,12 +4,10 @@ A record is a list of objects, one a scored run: ``seed``, what tells it from th
 order) and ``scores``, a list of figures in that order for each name, null where there is none.
 """
 
-import json
 from pathlib import Path
 
 import pandas as pd
 
-from slts.files import write_whole
 from slts.metrics.columns import COLUMNS
 from slts.metrics.summary import summarise
 from slts.spreadsheet import text
@@ -32,15 +30,6 @@ def scored_clips(table: Path) -> dict:
             if column.notna().any()
         },
     }
-
-
-def write_record(runs: list[dict], file: Path) -> None:
-    lines = ",\n".join(json.dumps(run) for run in runs)
-    write_whole(file, f"[\n{lines}\n]\n".encode())
-
-
-def read_record(file: Path) -> list[dict]:
-    return json.loads(file.read_text())
 
 
 def differences(ours: list[dict], theirs: list[dict]) -> dict[str, dict]:

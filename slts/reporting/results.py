@@ -13,7 +13,6 @@ from omegaconf.errors import ConfigAttributeError
 from slts import __version__
 from slts.data.facts import CORPUS_BYTES, corpus_facts
 from slts.errors import UserError
-from slts.evaluation.results import PROTOCOLS, evaluation_name
 from slts.folders import read_plain
 from slts.json_lines import rows_of
 from slts.metrics.columns import SCORES, columns
@@ -23,6 +22,7 @@ from slts.reporting.published import PAPER
 from slts.spreadsheet import text
 from slts.systems import given_by
 from slts.systems.contract import PICTURES, SPEECH
+from slts.training.evaluation_name import PROTOCOLS, evaluation_of
 from slts.training.run_config import read_run_config
 
 NUMBERS = (*columns("speech"), *columns("words"), *columns("offsets"), *columns("pictures"), "clips", "failed", "step")
@@ -55,7 +55,8 @@ def find_corpora(runs: Path, data: Path | None = None) -> dict[str, Corpus]:
 
 
 def load_results(runs: Path, data: Path | None = None) -> pd.DataFrame:
-    """The latest row of every run, corpus, split and sync, and one row for every speaking run that has none.
+    """The latest row of every run, corpus and evaluation (see slts.training.evaluation_name), and one row for every run
+    that slts evaluate takes and has not scored.
 
     Besides the columns of results.jsonl: ``run``; ``system`` as the paper calls it; ``corpus`` and ``family`` (see
     corpora); ``model``, what was trained; ``scored_at``, for rows that do not say it the age of results.jsonl;
@@ -146,8 +147,8 @@ def _latest(file: Path) -> tuple[list[dict], list[str]]:
     latest, broken = {}, [f"results.jsonl {fault}" for fault in faults]
     for row in rows:
         row.setdefault("sync", "none")
-        inputs = row.get("modalities"), row.get("protocol")
-        latest[row["split"], row["sync"], *inputs, str(row.get("corpus_hash"))] = row
+        protocol = row.get("protocol") if row.get("protocol") in PROTOCOLS else None  # the clips' own, in older rows
+        latest[row["split"], row["sync"], row.get("modalities"), protocol, str(row.get("corpus_hash"))] = row
     if len(broken) > 2:
         broken = [broken[0], f"{len(broken) - 1} more lines that are none"]
     return list(latest.values()), broken
@@ -212,8 +213,7 @@ def _mark_newest(rows: list[dict]) -> None:
 def load_clips(row: pd.Series) -> pd.DataFrame | None:
     """The clips of a row of load_results; None if it is not there or is of another evaluation than the row."""
     try:
-        name = f"clips-{evaluation_name(row['split'], row['sync'], row.get('modalities'), row.get('protocol'))}.csv"
-        clips = pd.read_csv(row["path"] / name, dtype={"key": str})
+        clips = pd.read_csv(row["path"] / f"clips-{evaluation_of(row)}.csv", dtype={"key": str})
         clips["key"] = clips["key"].map(text, na_action="ignore")
     except (OSError, ValueError, KeyError):
         return None

@@ -11,6 +11,7 @@ import soundfile
 from slts.audio import SAMPLE_RATE
 from slts.data.clip import Reject
 from slts.data.media.container import open_media, refuse_special
+from slts.data.media.sound import pulled
 from slts.data.media.streams import audio_stream
 from slts.errors import UserError
 from slts.metrics.scoring import score_pair
@@ -97,14 +98,5 @@ def _decoded(file: Path) -> np.ndarray:
         ).configure()
         for frame in [*container.decode(stream), None]:
             graph.push(frame)
-            pieces += _pulled(graph)
+            pieces += pulled(graph)
     return (np.concatenate(pieces) / 32768).astype(np.float32)
-
-
-def _pulled(graph: av.filter.Graph) -> list[np.ndarray]:
-    pieces = []
-    while True:
-        try:
-            pieces.append(graph.pull().to_ndarray()[0])
-        except (av.BlockingIOError, av.EOFError):
-            return pieces

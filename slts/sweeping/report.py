@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial, TrialState
 
 from slts.files import write_whole
-from slts.reporting.evidence import collect_evidence, seed_table, write_evidence
+from slts.reporting import records
+from slts.reporting.evidence import collect_evidence, seed_table
 from slts.reporting.table import markdown
 from slts.spreadsheet import csv_text
 from slts.sweeping.pictures import is_number, parallel, plane, slices
@@ -146,7 +147,7 @@ def crossed(seeds: pd.DataFrame) -> dict[str, pd.DataFrame]:
 def _scores(page: "_Page", runs: Path, out: Path) -> None:
     if any(runs.glob("*/results.jsonl")):
         record = collect_evidence(runs)
-        write_evidence(record, out / "evidence.json")
+        records.write_record(record, out / "evidence.json")
         page.table("Scores of slts evaluate, mean and standard deviation over seeds", seed_table(record))
 
 

@@ -41,6 +41,10 @@ class OffsetEstimate:
         """(B,) bool."""
         return self.ms.abs() >= self.reach_ms
 
+    def sure(self, above: float | None) -> Tensor:
+        """(B,) bool: with a confidence above ``above``, and not at the limit of the search; none without ``above``."""
+        return (self.confidence > (float("inf") if above is None else above)) & ~self.at_edge
+
 
 class System(Protocol):
     """What training needs. Losses are weighted and are summed; the report holds detached scalars to be logged."""

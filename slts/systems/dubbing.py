@@ -75,7 +75,7 @@ class Faces:
 
 def dub(
     run: TrainedRun, video: Path, audio: Path, out: Path, manner: Manner = Manner(),
-    progress: Callable = lambda pieces, _: pieces,
+    progress: Callable = lambda pieces, _: pieces, made: dict | None = None,
 ) -> dict:  # fmt: skip
     """Writes ``out`` and, beside it, ``out`` with the suffix .json: whole, both or neither.
 
@@ -89,6 +89,7 @@ def dub(
         out: .mp4, .mov or .mkv.
         manner: which face, which streams.
         progress: (pieces, how many) -> the same pieces.
+        made: ``made_from`` of these, where it is known.
 
     Returns:
         What the sidecar says.
@@ -96,14 +97,12 @@ def dub(
     Raises:
         UserError: one line for anything that cannot be used.
     """
-    if run.config.model.channels != 3:
-        raise UserError(f"{run.directory.path} draws grey pictures; dub with a run of model.channels=3")
+    how = face_crop(run, manner)
+    _sidecar(out)
     try:
         sound = _sound(audio, manner.streams)
     except Reject as reject:
         raise UserError(f"audio={audio}: {reject}") from None
-    prepared = run.corpus["config"]
-    how = FaceCrop.of({**prepared, "faces": manner.detector or prepared["faces"], "person": manner.person})
     try:
         film, faces = find_face(video, how, manner.streams)
         facts = {
@@ -112,6 +111,7 @@ def dub(
         }  # fmt: skip
         order = frame_order(film, int(np.ceil(len(sound) / SAMPLE_RATE * film.rate - 1e-6)), manner.short)
         facts |= {"frames": len(order), "without_face": int((~faces.seen[order]).sum())}
+        facts["made_from"] = made or made_from(run, video, audio, manner)
         comment = f"{SYNTHETIC} {__version__}, run {run.config.name}, step {run.step}"
         with whole_file(out) as file:
             shape = film.rate, film.height, film.width
@@ -124,7 +124,6 @@ def dub(
                 for first in progress(firsts, len(firsts)):
                     for frame in artist.piece(first, order[first : first + size]):
                         writer.write(frame)
-            facts["made_from"] = made_from(run, video, audio, manner)
             out.unlink(missing_ok=True)  # an older film never lies beside the sidecar of this one
             write_whole(out.with_suffix(".json"), json.dumps(facts, indent=1).encode())
     except Reject as reject:
@@ -136,24 +135,43 @@ def dub(
     return facts
 
 
+def face_crop(run: TrainedRun, manner: Manner) -> FaceCrop:
+    """How the run's faces are cut out of any film. Raises UserError for a run or a manner that can dub none."""
+    if run.config.model.channels != 3:
+        raise UserError(f"{run.directory.path} draws grey pictures; dub with a run of model.channels=3")
+    prepared = run.corpus["config"]
+    how = FaceCrop.of({**prepared, "faces": manner.detector or prepared["faces"], "person": manner.person})
+    how.detector()
+    return how
+
+
 def made_from(run: TrainedRun, video: Path, audio: Path, manner: Manner) -> dict:
     """What decides what a dubbed film is: the SHA-256 of the weights and of both sources, and the manner."""
-    weights = run.checkpoint / "model.safetensors" if run.checkpoint else run.directory.path
-    hashes = {name: sha256(file) for name, file in (("weights", weights), ("video", video), ("audio", audio))}
-    return {**hashes, **asdict(manner)}
+    return {"weights": run.weights_sha256, "video": sha256(video), "audio": sha256(audio), **asdict(manner)}
 
 
 def is_dubbed(out: Path, made: dict) -> bool:
-    """Whether ``out`` is there and was ``made_from`` this. Raises UserError where it is there and no dubbed film."""
+    """Whether ``out`` is there and was ``made_from`` this. Raises UserError where what is there was not dubbed."""
+    facts = _sidecar(out)
     if not out.exists():
         return False
-    try:
-        facts = json.loads(read_plain(out.with_suffix(".json"), LARGEST_SIDECAR))
-    except (OSError, ValueError):
-        facts = None
-    if not isinstance(facts, dict) or facts.get("synthetic") != "lips":
+    if facts is None:
         raise UserError(f"{out} is there, and no .json beside it says that slts dub made it; choose another folder")
     return facts.get("made_from") == made
+
+
+def _sidecar(out: Path) -> dict | None:
+    """What the .json beside a dubbed film says, None without one. Raises UserError for one of somebody else."""
+    file, facts = out.with_suffix(".json"), None
+    try:
+        facts = json.loads(read_plain(file, LARGEST_SIDECAR))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError):
+        pass
+    if not isinstance(facts, dict) or facts.get("synthetic") != "lips":
+        raise UserError(f"{file} is there and not of slts dub, which writes one of that name; choose another out=")
+    return facts
 
 
 def find_face(video: Path, how: FaceCrop, streams: Streams = AS_PLAYERS) -> tuple[Film, Faces]:

@@ -1,6 +1,7 @@
 """Trained runs, ready to use."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -33,6 +34,11 @@ class TrainedRun:
     checkpoint: Path | None = None
     """Where the weights came from; None for weights of no run."""
 
+    @cached_property
+    def weights_sha256(self) -> str:
+        """Of model.safetensors, or of the file whose weights belong to no run."""
+        return sha256(self.checkpoint / "model.safetensors" if self.checkpoint else self.directory.path)
+
     def provenance(self) -> dict:
         """What identifies the run in what was made with it: ``weights`` is the SHA-256 of its model.safetensors."""
         return {
@@ -41,7 +47,7 @@ class TrainedRun:
             "variant": self.config.variant,
             "step": self.step,
             "config_hash": config_hash(self.config),
-            "weights": sha256(self.checkpoint / "model.safetensors"),
+            "weights": self.weights_sha256,
         }
 
     def dataset(self, data: Path, split: str, any_speaker: bool = False) -> ShardDataset:

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from slts.files import write_whole
 from slts.json_lines import read_rows
 from slts.secrecy import without_secrets
+from slts.training.evaluation_name import evaluation_of
 from slts.training.metrics_log import MetricsLog
 from slts.training.run_directory import RunDirectory, published
 
@@ -120,20 +121,17 @@ class WandB:
 def publish_scores(config: DictConfig, run: RunDirectory) -> None:
     """Sends what the tables read of a run that is tracked by W&B there, as a run of its own beside that of training.
 
-    Its summary has the figures of results.jsonl as SPLIT/NAME, SPLIT-dsm/NAME, SPLIT-a/NAME and so on; its files are
-    the rows, the clips, the configuration and the samples, as NAME/... . A later evaluation replaces it.
+    Its summary has the figures of results.jsonl as EVALUATION/NAME (see evaluation_name); its files are the rows, the
+    clips, what drawn lips said, the configuration and the samples, as NAME/... . A later evaluation replaces it.
     """
     id_file = run.path / "wandb" / "id"
     if config.tracking.name != "wandb" or not id_file.exists():
         return
     published = _start(config, run, f"{id_file.read_text()}-{SCORES}", SCORES)
     for row in read_rows(run.results, lambda row: None if isinstance(row.get("split"), str) else "no split"):
-        place = row["split"] + ("-dsm" if row.get("sync") == "dsm" else "")
-        place += f"-{row['modalities']}" if row.get("modalities") in ("a", "v") else ""
-        place += f"-{row['protocol']}" if row.get("protocol") in ("random", "dubbed", "tts") else ""
         numbers = {name: value for name, value in row.items() if isinstance(value, (int, float))}
-        published.summary.update({f"{place}/{name}": value for name, value in numbers.items()})
-    for pattern in ("config.yaml", "corpus.json", "results.jsonl", "clips-*.csv", "samples/[tv]*/*"):
+        published.summary.update({f"{evaluation_of(row)}/{name}": value for name, value in numbers.items()})
+    for pattern in ("config.yaml", "corpus.json", "results.jsonl", "clips-*.csv", "says-*.csv", "samples/[tv]*/*"):
         for file in sorted(run.path.glob(pattern)):
             # A copy, not W&B's link: a run's folder may move before it is synced.
             copy = Path(published.dir, run.path.name, file.relative_to(run.path))

@@ -7,8 +7,9 @@ import pytest
 from conftest import ROOT, slts
 from nbclient import NotebookClient
 
-from slts.reporting.evidence import collect_evidence, write_evidence
-from slts.reporting.paired import scored_clips, write_record
+from slts.reporting.evidence import collect_evidence
+from slts.reporting.paired import scored_clips
+from slts.reporting.records import write_record
 
 TINY = [
     "experiment=cpu", "tracking=none", "model.image_size=32", "model.width=32", "model.layers=1", "model.frame_width=8",
@@ -23,7 +24,7 @@ def runs(tiny_corpus, tmp_path_factory):
     slts("train", f"data={tiny_corpus}", "name=tiny", f"runs={runs}", *TINY)
     for sync in ("dsm", "none"):
         slts("evaluate", f"run={runs}/tiny", "split=test", "workers=1", "show=1", f"sync={sync}")
-    write_evidence(collect_evidence(runs), runs / "evidence.json")
+    write_record(collect_evidence(runs), runs / "evidence.json")
     scored = {"steps": [2, 2], "heard": "spoken", "modalities": "av", **scored_clips(runs / "tiny" / "clips-test.csv")}
     write_record(
         [{"seed": 0, "system": name, **scored} for name in ("base", "control", "both")], runs.parent / "a.json"

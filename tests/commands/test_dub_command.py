@@ -20,12 +20,13 @@ from conftest import ROOT, slts
 from drawn_faces import scene
 
 from slts.cli import run
+from slts.commands.dub_pairs import Pair, listed_pairs
 from slts.data.faces import FaceCrop
 from slts.data.media import read_audio
 from slts.data.media.film import Film, FrameReader, Survey
 from slts.data.media.streams import AS_PLAYERS
-from slts.files import UNFINISHED
-from slts.systems.dubbing import HOLD, find_face, frame_order, soft_edge
+from slts.files import UNFINISHED, sha256
+from slts.systems.dubbing import HOLD, find_face, frame_order
 from slts.systems.wav2lip.generator import Generator
 
 HEIGHT, WIDTH = 240, 321
@@ -218,6 +219,8 @@ def test_folders_go_by_name_and_a_file_with_all(drawing, pairs):
         ("key,video,audio\n", "no pair below"),
         ("key,video,audio\na,a.mp4,\n", "line 2: a key, a video and an audio file"),
         ("key,video,audio\na,a.mp4,a.wav\nA,b.mp4,b.wav\n", "line 3: the key A is there twice, first in line 2"),
+        ("key,video,audio\na,a.mp4,a.wav\n./a,b.mp4,b.wav\n", "line 3: the key a is there twice, first in line 2"),
+        ("key,video,audio\n.,a.mp4,a.wav\n", "or is one"),
         ("key,video,audio\n../a,a.mp4,a.wav\n", "line 2: ../a leads out of its folder"),
         ("key,video,audio\na,/etc/passwd,a.wav\n", "leads out of its folder"),
         ("key,video,audio\na/,a.mp4,a.wav\n", "or is one"),
@@ -229,6 +232,35 @@ def test_a_list_that_is_none_gets_one_line(text, why, drawing, pairs):
     status, said = several(drawing, pairs, *of_list(pairs))
     assert status == 2 and why in said and len(said.strip().splitlines()) == 1, said
     assert not (pairs / "out").exists()
+
+
+def test_a_list_of_a_spreadsheet_is_read(pairs):
+    (pairs / "list.csv").write_text("\ufeffkey,video,audio\r\n./one,a.mp4,b.wav\r\n", encoding="utf-8")
+    [pair] = listed_pairs(pairs / "list.csv", pairs / "films", pairs / "sounds")
+    assert pair == Pair("one", pairs / "films" / "a.mp4", pairs / "sounds" / "b.wav")
+
+
+def test_what_is_hashed_is_hashed_once_and_what_is_wrong_with_the_run_is_said_once(drawing, pairs, monkeypatch):
+    (pairs / "list.csv").write_text("key,video,audio\none,a.mp4,b.wav\ntwo,b.mp4,c.wav\n")
+    hashed = []
+    for module in ("dubbing", "trained"):
+        monkeypatch.setattr(f"slts.systems.{module}.sha256", lambda file: hashed.append(file.name) or sha256(file))
+    assert several(drawing, pairs, *of_list(pairs))[0] == 0
+    assert sorted(hashed) == ["a.mp4", "b.mp4", "b.wav", "c.wav", "model.safetensors"]
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(pairs))
+    status, said = several(drawing, pairs, *of_list(pairs), "faces=s3fd")
+    assert status == 2 and len(said.strip().splitlines()) == 1 and "s3fd" in said, said
+
+
+def test_a_json_of_the_user_stays(drawing, given, pairs):
+    (pairs / "list.csv").write_text("key,video,audio\none,a.mp4,b.wav\ntwo,b.mp4,c.wav\n")
+    (pairs / "out").mkdir()
+    (pairs / "out" / "one.json").write_text('{"mine": 1}')
+    status, said = several(drawing, pairs, *of_list(pairs))
+    assert status == 0 and "1 of 2 pairs" in said and "one.json is there and not of slts dub" in said
+    status, said = dub(drawing, given / "film.mp4", given / "speech.wav", pairs / "out" / "one.mp4")
+    assert status == 2 and "choose another out=" in said
+    assert (pairs / "out" / "one.json").read_text() == '{"mine": 1}' and not (pairs / "out" / "one.mp4").exists()
 
 
 def test_what_lies_in_the_folder_and_was_not_dubbed_stays(drawing, pairs):
@@ -324,10 +356,3 @@ def test_the_order_of_frames():
     assert frame_order(even, 7, HOLD).tolist() == [0, 1, 2, 3, 3, 3, 3]
     assert frame_order(film([0.0]), 3).tolist() == [0, 0, 0]
     assert frame_order(film([0.0, 0.12]), 5).tolist() == [0, 0, 1, 1, 1]  # the nearest, of times 0 40 80 120 80
-
-
-def test_the_edge_is_soft_and_the_upper_half_stays():
-    edge = soft_edge(100)[..., 0]
-    assert edge.min() == 0 and edge.max() == 1 and edge[75, 50] == 1
-    assert (edge[:44] == 0).all() and edge[99].max() < 0.01 and edge[:, 0].max() < 0.01
-    assert np.abs(np.diff(edge, axis=0)).max() < 0.2 and np.abs(np.diff(edge, axis=1)).max() < 0.2

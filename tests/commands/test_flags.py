@@ -122,10 +122,15 @@ def test_config_prints_what_a_run_was_without_what_lets_in(tmp_path, capsys):
     config.data = "https://me:hunter2@host/data"
     corpus = {"name": "films", "hash": "abc", "speakers": []}
     RunDirectory(tmp_path / "r").open_for_training(config, corpus)
-    (tmp_path / "r" / "results.jsonl").write_text(json.dumps({"split": "test", "a_stoi": 0.5}) + "\n")
+    (tmp_path / "r" / "results.jsonl").write_text(
+        json.dumps({"split": "test", "protocol": "tts", "a_stoi": 0.5}) + "\n"
+    )
     shown = printed(capsys, "config", str(tmp_path / "r"))
     recorded = RunDirectory(tmp_path / "r").config()
-    assert f"configuration {config_hash(recorded)}, corpus films abc" in shown and "split test, a_stoi 0.5" in shown
+    assert (
+        f"configuration {config_hash(recorded)}, corpus films abc" in shown
+        and "split test, protocol tts, a_stoi 0.5" in shown
+    )
     assert yaml.safe_load(shown)["model"] == config.model and "hunter2" not in shown
     assert printed(capsys, "config", f"run={tmp_path}/r") == shown
     assert "no config.yaml" in printed(capsys, "config", str(Path(tmp_path, "none")), status=2)

@@ -260,6 +260,14 @@ def test_missing_espeak_is_named(monkeypatch):
         corpus()
 
 
+def test_any_text_is_spoken():
+    short, whole = (speech.spoken(text, SPEAKERS[0].voice, 160, 50) for text in ("Well", "Well, 1984 wasn't it!"))
+    assert whole.dtype == np.float32 and 0.1 < np.abs(whole).max() <= 1
+    assert len(whole) > 2 * len(short) > 2 * 3000
+    said = speech.speak("bin blue at f two now", SPEAKERS[0].voice, 160, 50)
+    assert len(said.audio) == pytest.approx(16000 * said.phones[-1][1], abs=2)
+
+
 def test_what_cannot_be_spoken_is_rejected():
     with pytest.raises(Reject, match="synthesis"):
         speech.speak("bin blue", "no/such-voice", 160, 50)

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from slts.data.clip import Reject
+from slts.data.media import film as film_module
 from slts.data.media import read_audio
 from slts.data.media.film import FilmWriter, FrameReader, Survey
 
@@ -49,6 +50,20 @@ def test_frames_by_number(tmp_path, name, codec):
             assert [round(float(frame.mean())) for frame in found] == pytest.approx(
                 [level(number) for number in range(first, last + 1)], abs=4
             )
+
+
+@pytest.mark.parametrize(("every", "most"), [("25", 400), ("1000", 676)])
+def test_far_ahead_is_reached_by_a_jump_where_there_are_key_frames(tmp_path, monkeypatch, every, most):
+    film, _ = survey(write(tmp_path / "a.mp4", count=750, g=every, sc_threshold="0"))
+    decoded, frames = [], film_module.decoded_frames
+    monkeypatch.setattr(
+        film_module, "decoded_frames", lambda *given: (decoded.append(frame) or frame for frame in frames(*given))
+    )
+    with FrameReader(film) as reader:
+        for number in (75, 225, 375, 525, 675):
+            [found] = reader.read(number, number)
+            assert float(found.mean()) == pytest.approx(level(number), abs=4)
+    assert len(decoded) <= most
 
 
 def test_a_still_picture_is_a_film_of_one_frame(tmp_path):

@@ -15,10 +15,14 @@ from conftest import slts
 from omegaconf import OmegaConf
 from safetensors.numpy import load_file
 
+from slts.corpora.synthetic.head import speaking_head
+from slts.data.augmentation import Augmentation
 from slts.data.batch import Batch
-from slts.data.media import decode_frames, read_audio
+from slts.data.dataset import ShardDataset
+from slts.data.loader import evaluation_loader
+from slts.data.media import decode_frames, encode_h264, mux, read_audio
 from slts.evaluation.films import SHOWN, SIDE, write_film, write_strip
-from slts.evaluation.judges.drawn_lips import DrawnLips
+from slts.evaluation.judges.drawn_lips import DrawnLips, EstimatedOffset
 from slts.evaluation.judges.pictures import mouths
 from slts.reporting.results import load_results
 from slts.systems.contract import OffsetEstimate
@@ -176,3 +180,47 @@ def test_drawn_pictures_lie_where_they_were_cut():
     drawn = torch.zeros(1, 1, 1, 8, 8, dtype=torch.uint8)
     drawn[..., 2:6, 2:6] = 9
     assert (lips._pasted(torch.zeros(1, 1, 1, 4, 4, dtype=torch.uint8), drawn) == 9).all()
+
+
+@pytest.fixture(scope="module")
+def heads(tmp_path_factory) -> Path:
+    """Shards of four speaking heads that the shipped estimator reads, one of them to train on."""
+    pytest.importorskip("espeakng_loader")
+    folder = tmp_path_factory.mktemp("heads")
+    (folder / "films").mkdir()
+    for number in range(4):
+        clip = speaking_head(1, 2 if number else 1, 20.0, number)
+        mux(encode_h264(clip.frames, clip.fps), clip.audio, folder / "films" / f"{number}.mp4")
+    lines = ["file,speaker,split", *(f"{number}.mp4,a,{'test' if number else 'train'}" for number in range(4))]
+    (folder / "films" / "metadata.csv").write_text("\n".join(lines) + "\n")
+    slts("prepare", "corpus=folder", f"root={folder / 'films'}", f"out={folder / 'data'}", "region=face", "size=144",
+         "track=true", "workers=1")  # fmt: skip
+    return folder / "data"
+
+
+def test_the_estimator_tells_how_late_drawn_lips_are_and_is_unsure_of_a_wrong_sound(heads):
+    config = OmegaConf.create({"augment": {"crop": 0.8}})
+    asked = SimpleNamespace(split="test", batch_size=3)
+    looker = EstimatedOffset(SimpleNamespace(run=SimpleNamespace(config=config), data=heads, config=asked))
+    [recorded] = looker.batches()
+    [drawn] = evaluation_loader(ShardDataset(heads, "test", 96, 3, Augmentation(0.8)), 3)
+    early = torch.nn.functional.pad(recorded.audio, (0, 1920))[:, 1920:]  # by 120 ms: the lips are as late
+    rows = looker.judge(recorded, drawn.video, early, own=False)
+    assert list(rows) == recorded.key == drawn.key
+    for row in rows.values():
+        assert row["drawn_offset_sure"] == row["recorded_offset_sure"] == 1
+        moved = row["drawn_offset_estimated_ms"] - row["recorded_offset_estimated_ms"]
+        assert moved == pytest.approx(120, abs=15)
+    assert sum(row["mismatched_offset_sure"] for row in rows.values()) == 0
+    assert set().union(*rows.values()) == set(looker.FIGURES)
+
+
+def test_what_lies_at_the_limit_of_the_search_is_not_sure():
+    estimate = OffsetEstimate(torch.tensor([0.0, 190.0, -200.0, 10.0]), torch.tensor([0.9, 0.9, 0.9, 0.4]), 200.0)
+    assert estimate.sure(0.5).tolist() == [True, True, False, False]
+    assert not estimate.sure(None).any()
+    looker = EstimatedOffset.__new__(EstimatedOffset)
+    looker.system = SimpleNamespace(task=SimpleNamespace(sure_above=0.5))
+    looker.look = lambda *_: {"drawn": estimate}
+    rows = looker.judge(SimpleNamespace(key=list("abcd")), None, None, True)
+    assert [row["drawn_offset_sure"] for row in rows.values()] == [1, 1, 0, 0]

@@ -5,15 +5,8 @@ import yaml
 from run_folders import corpus_json, result, write_run
 
 from slts.errors import UserError
-from slts.reporting.evidence import (
-    claimed_and_true,
-    collect_evidence,
-    read_evidence,
-    seed_table,
-    told_apart,
-    two_estimates,
-    write_evidence,
-)
+from slts.reporting.evidence import claimed_and_true, collect_evidence, seed_table, told_apart, two_estimates
+from slts.reporting.records import read_record, write_record
 
 EASY, HARD = (corpus_json(profile="lagged", noise=noise) for noise in (3.0, 10.0))
 
@@ -27,8 +20,8 @@ def test_seeds_of_one_setting_are_one_row(tmp_path):
     (tmp_path / "later" / "config.yaml").write_text(yaml.safe_dump({**config, "steps": 12}))
     write_run(tmp_path / "unscored", EASY, [])
     (write_run(tmp_path / "stray", HARD, [result(HARD, variant="no_asm")]) / "config.yaml").unlink()
-    write_evidence(collect_evidence(tmp_path), tmp_path / "evidence.json")
-    record = read_evidence(tmp_path / "evidence.json")
+    write_record(collect_evidence(tmp_path), tmp_path / "evidence.json")
+    record = read_record(tmp_path / "evidence.json")
     assert {facts["name"] for facts in record["corpora"].values()} == {
         "generated, lagged offsets, noise=3.0", "generated, lagged offsets, noise=10.0"
     }  # fmt: skip

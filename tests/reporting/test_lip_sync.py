@@ -2,17 +2,21 @@
 
 import math
 
+import pytest
+from run_folders import corpus_json, result, write_run
+
 from slts.reporting.lip_sync import (
     PUBLISHED,
     REMEASURED,
     UNCONFIRMED,
     beside_controls,
+    drawn_rows,
     experts,
     learning_curves,
     published_lip_sync,
-    read_records,
     titled,
 )
+from slts.reporting.records import read_record, write_record
 
 RECORD = {
     "run": "e", "corpus": "grid", "inject": "lagged", "frames": 5, "sync": "dsm", "step": 10,
@@ -46,7 +50,7 @@ def test_experts_by_window():
     assert learning_curves([RECORD]).mime == "image/png" and learning_curves([]) is None
 
 
-def test_controls_stand_beside_a_system(tmp_path):
+def test_controls_stand_beside_a_system():
     row = {
         "run": "w", "system": "wav2lip", "corpus": "c", "split": "test", "lse_d": 8.0, "lse_d_recorded": 7.0,
         "lse_d_mismatched": 11.0, "recorded_offset_estimated_ms": 3.0, "drawn_offset_estimated_ms": 5.0,
@@ -55,4 +59,26 @@ def test_controls_stand_beside_a_system(tmp_path):
     assert frame["system"].tolist() == ["wav2lip", "real", "mismatched"]
     assert frame["lse_d"].tolist() == [8, 7, 11] and frame["drawn_offset_estimated_ms"].tolist()[:2] == [5, 3]
     assert "LSE-D" in titled(frame) and "FID" not in titled(frame)
-    assert beside_controls([]).empty and read_records(tmp_path / "absent.json") == []
+    assert beside_controls([]).empty
+
+
+def test_rows_of_runs_that_draw_are_found(tmp_path):
+    assert drawn_rows(tmp_path / "absent") == drawn_rows(tmp_path) == []
+    corpus = corpus_json()
+    drawn = result(corpus, task="wav2lip", mouth_l1=0.1, lse_d=8.0, lse_d_still=9.0, drawn_offset_estimated_ms=25.0)
+    write_run(
+        tmp_path / "lips", corpus, [drawn, drawn | {"protocol": "tts", "mouth_l1": None, "drawn_offset_sure": 0.5}]
+    )
+    write_run(tmp_path / "voice", corpus, [result(corpus, lse_d=7.0)])
+    rows = drawn_rows(tmp_path)
+    assert [row["run"] for row in rows] == ["lips", "lips"]
+    assert beside_controls(rows)["system"].tolist() == ["wav2lip", "still mouth", "wav2lip_tts", "still mouth"]
+
+
+@pytest.mark.parametrize("record", [{"runs": [{"a": None}]}, [{"a": 1}, {"b": "é"}], []])
+def test_a_record_is_read_as_it_was_written(record, tmp_path):
+    write_record(record, tmp_path / "a.json")
+    assert read_record(tmp_path / "a.json") == record
+    assert read_record(tmp_path / "absent.json", []) == []
+    with pytest.raises(FileNotFoundError):
+        read_record(tmp_path / "absent.json")

@@ -6,15 +6,9 @@ import pandas as pd
 import pytest
 
 from slts.metrics.columns import PLAIN
-from slts.reporting.paired import (
-    differences,
-    differences_table,
-    means_table,
-    read_record,
-    scored_clips,
-    write_record,
-)
+from slts.reporting.paired import differences, differences_table, means_table, scored_clips
 from slts.reporting.published import load_published, video_to_speech_rows
+from slts.reporting.records import read_record, write_record
 
 
 def run(seed: int, stoi: list, clips: str = "abcd", **more) -> dict:

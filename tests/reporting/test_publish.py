@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 import torch
@@ -19,6 +20,9 @@ from slts.cli import run as command
 from slts.config import compose
 from slts.errors import UserError
 from slts.evaluation.results import result_row, write_results
+from slts.metrics.columns import columns
+from slts.reporting.model_card import model_card
+from slts.reporting.results import NUMBERS
 from slts.secrecy import for_others
 from slts.systems import build_task
 from slts.systems.trained import load_run
@@ -120,6 +124,21 @@ def test_a_published_folder_is_a_run_with_a_card_and_holds_no_secret_and_no_plac
     assert all((out / name).is_file() for name in linked)
     command("publish", [f"run={scored.path}", f"to={tmp_path}/silent", "samples=0"])
     assert not (tmp_path / "silent" / "samples").exists()
+
+
+def test_a_card_tells_evaluations_apart(run, tmp_path):
+    rows = [
+        result_row(run.config(), CORPUS, "test", "none", 7, 3, {"a_stoi": value}, modalities, protocol)
+        for value, modalities, protocol in ((0.75, "av", "own"), (0.25, "av", "random"), (0.5, "v", "own"))
+    ]
+    frame = pd.DataFrame(rows).assign(path=run.path, note="", run="lips", system="s")
+    for name in {*columns(table="results"), *NUMBERS}:
+        frame[name] = pd.to_numeric(frame[name])
+    card = model_card(load_run(run.path), frame, tmp_path, None, None)
+    [head] = [line for line in card.splitlines() if line.startswith("| | x")]
+    assert [cell.strip() for cell in head.split("|") if cell.strip()] == ["x, test", "x, test-random", "x, test-v"]
+    entries = yaml.safe_load(card.split("---")[1])["model-index"][0]["results"]
+    assert [entry["dataset"]["split"] for entry in entries] == ["test", "test-random", "test-v"]
 
 
 def test_a_link_in_a_run_of_somebody_else_does_not_lead_out(scored, tmp_path):

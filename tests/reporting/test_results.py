@@ -26,6 +26,15 @@ def test_latest_row_of_each_split_and_sync(tmp_path):
     assert set(found["model"]) == {"small model, griffin_lim, step 6"} and set(found["note"]) == {""}
 
 
+def test_a_row_of_the_clips_own_sound_replaces_an_older_one_that_does_not_say_so(tmp_path):
+    rows = [result(CORPUS, stoi=0.1), result(CORPUS, protocol="own", stoi=0.2), result(CORPUS, protocol="random")]
+    write_run(tmp_path / "a", CORPUS, rows)
+    found = load_results(tmp_path)
+    assert list(zip(found["system"], found["protocol"], found["stoi"], strict=True)) == [
+        ("SLTS", "own", 0.2), ("SLTS_random", "random", 0.5)
+    ]  # fmt: skip
+
+
 def test_runs_that_were_trained_and_not_scored_have_rows_too(tmp_path):
     write_run(tmp_path / "a", CORPUS, [])
     write_run(tmp_path / "b", CORPUS, [], variant="no_asm")

@@ -9,7 +9,8 @@ from optuna.trial import TrialState
 from ranks import TINY
 from stub_sweep import Sweep, Worker, kill, wait_for
 
-from slts.reporting.evidence import read_evidence, seed_table
+from slts.reporting.evidence import seed_table
+from slts.reporting.records import read_record
 from slts.sweeping.trials import trainings
 
 
@@ -47,7 +48,7 @@ def test_every_run_is_scored_once(evidence):
 
 
 def test_the_record_has_hashes_and_no_figure_that_does_not_apply(evidence, tiny_corpus):
-    record = read_evidence(evidence.runs / "report" / "evidence.json")
+    record = read_record(evidence.runs / "report" / "evidence.json")
     corpus = json.loads((tiny_corpus / "corpus.json").read_text())
     assert record["corpora"][corpus["hash"]]["settings"]["profile"] == "lagged"
     paper, no_asm = sorted(record["runs"], key=lambda run: run["system"])
@@ -61,7 +62,7 @@ def test_the_record_has_hashes_and_no_figure_that_does_not_apply(evidence, tiny_
 
 def test_the_table_is_in_the_report(evidence):
     text = (evidence.runs / "report" / "report.md").read_text()
-    table = seed_table(read_evidence(evidence.runs / "report" / "evidence.json"))
+    table = seed_table(read_record(evidence.runs / "report" / "evidence.json"))
     assert list(table["system"]) == ["SLTS", "SLTS_no_ASM"] and list(table["seeds"]) == [1, 1]
     assert f"| {table['a-STOI'][0]} |" in text and "Scores of slts evaluate" in text
 

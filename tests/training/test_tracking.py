@@ -147,10 +147,13 @@ def test_published_scores_hold_no_secret_of_an_older_config(run):
     (run.path / "wandb").mkdir()
     (run.path / "wandb" / "id").write_text("abc")
     row = {"split": "test", "sync": "none", "variant": "paper", "task": "slts", "corpus": "toy", "stoi": 0.5}
-    run.results.write_text(json.dumps(row) + "\n")
+    rows = [row, row | {"protocol": "tts"}, row | {"modalities": "v", "sync": "dsm"}]
+    run.results.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (run.path / "says-test-tts.csv").write_text("key,says\n")
     tracking.publish_scores(older, run)
     [segment] = (run.path / "wandb").glob("offline-run-*-scores")
     [copied] = segment.rglob("config.yaml")
+    assert [*segment.rglob("says-test-tts.csv")]
     assert OmegaConf.load(copied).data == "https://***@host/grid?token=***"
     assert not [file for file in segment.rglob("*") if file.is_file() and b"hunter2" in file.read_bytes()]
 

@@ -1,6 +1,6 @@
-"""Speech of GRID sentences with the times of its phones, from espeak-ng.
+"""Speech of any text, and of GRID sentences with the times of their phones, from espeak-ng.
 
-espeak-ng repeats itself exactly only in a fresh process, so each sentence is spoken in a forked child that runs
+espeak-ng repeats itself exactly only in a fresh process, so each text is spoken in a forked child that runs
 nothing else and answers through a pipe.
 """
 
@@ -88,7 +88,7 @@ def _library() -> tuple[ctypes.CDLL, bytes]:
     try:
         import espeakng_loader
     except ImportError as error:
-        raise UserError("corpus=synthetic needs espeak-ng: pip install 'slts[synth]'") from error
+        raise UserError("espeak-ng, which is to speak, is not installed: pip install 'slts[synth]'") from error
     return ctypes.CDLL(espeakng_loader.get_library_path()), espeakng_loader.get_data_path().encode()
 
 
@@ -97,31 +97,40 @@ def check_installed() -> None:
     _library()
 
 
+def spoken(text: str, voice: str, rate: int, pitch: int) -> np.ndarray:
+    """Any text, (N,) float32 in [-1, 1] at 16 kHz; arguments and errors as of ``speak``."""
+    return _said(text, voice, rate, pitch)[0]
+
+
 def speak(sentence: str, voice: str, rate: int, pitch: int) -> Speech:
     """A GRID sentence spoken by an espeak voice file such as ``gmw/en-GB-x-rp+f2``, in a forked process of its own.
 
     ``rate`` in words a minute (80..450), ``pitch`` 0..100. Repeats exactly. Raises Reject("synthesis") when espeak-ng
     fails, UserError when it is not installed.
     """
-    library = _library()
     words = sentence.split()
     text = " ".join(f"[['{LETTER_PHONES[word]}]]" if word in LETTER_PHONES else word for word in words)
-    head, _, samples = _in_child(lambda: _synthesise(library, text.encode(), voice.encode(), rate, pitch)).partition(
-        b"\n"
-    )
-    if not samples:
-        raise Reject("synthesis", f"espeak-ng said nothing for '{sentence}' with voice {voice}")
-    said = json.loads(head)
-    pcm = np.frombuffer(samples, np.int16).astype(np.float32) / 32768
-    seconds = len(pcm) / said["rate"]
+    audio, said = _said(text, voice, rate, pitch)
     if len(said["words"]) != len(words):
         raise Reject("synthesis", f"espeak-ng spoke {len(said['words'])} words of '{sentence}' with voice {voice}")
+    seconds = said["samples"] / said["rate"]
     starts = [sample / said["rate"] for sample in said["words"]] + [seconds]
     return Speech(
-        audio=soxr.resample(pcm, said["rate"], SAMPLE_RATE).astype(np.float32),
+        audio=audio,
         phones=_acoustic_times([(sample / said["rate"], name) for sample, name in said["phones"]], seconds),
         words=list(zip(starts, starts[1:], words, strict=False)),
     )
+
+
+def _said(text: str, voice: str, rate: int, pitch: int) -> tuple[np.ndarray, dict]:
+    """(N,) float32 at 16 kHz, and {rate, samples, words, phones}, counted in espeak-ng's own samples."""
+    library = _library()
+    answer = _in_child(lambda: _synthesise(library, text.encode(), voice.encode(), rate, pitch))
+    head, _, samples = answer.partition(b"\n")
+    if not samples:
+        raise Reject("synthesis", f"espeak-ng said nothing for '{text}' with voice {voice}")
+    said, pcm = json.loads(head), np.frombuffer(samples, np.int16).astype(np.float32) / 32768
+    return soxr.resample(pcm, said["rate"], SAMPLE_RATE).astype(np.float32), said | {"samples": len(pcm)}
 
 
 def _acoustic_times(events: list[tuple[float, str]], seconds: float) -> list[tuple[float, float, str]]:

@@ -54,6 +54,8 @@ class Film:
     """Of the upright picture, in pixels."""
     indexed: bool
     """Frames can be told by their timestamps after a jump."""
+    keys: tuple[int, ...] = (0,)
+    """Numbers of its key frames, to which a jump leads."""
 
     @property
     def grid(self) -> int:
@@ -73,7 +75,7 @@ class Survey:
         self.film: Film | None = None
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
-        stamps, upright, due, size = [], _Upright(), -np.inf, None
+        stamps, keys, upright, due, size = [], [0], _Upright(), -np.inf, None
         with open_media(self.file, streams=self.streams) as container:
             stream = video_stream(container)
             declared, index = declared_rates(stream), has_index(container)
@@ -83,6 +85,8 @@ class Survey:
                 )
             for number, frame in enumerate(decoded_frames(container, stream)):
                 stamps.append(None if frame.pts is None else float(frame.time))
+                if number and frame.key_frame:
+                    keys.append(number)
                 if number == 0:
                     stamps[0] = frame_time(frame, stream, container)
                     size = upright(frame).shape[:2]
@@ -97,17 +101,17 @@ class Survey:
             raise Reject("unreadable", "the video timestamps jump by hours")
         rate = nearest_rate(times, declared)
         indexed = index and None not in stamps and bool((np.diff(np.array(stamps)) > 0).all())
-        self.film = Film(self.file, self.streams, times, rate, *size, indexed)
+        self.film = Film(self.file, self.streams, times, rate, *size, indexed, tuple(keys))
 
 
 class FrameReader:
-    """Frames of a film by their number, forwards as they come, backwards by a jump; a context.
+    """Frames of a film by their number, forwards as they come, backwards or far ahead by a jump; a context.
 
     Raises Reject where the file cannot be read a second time as it was the first.
     """
 
     def __init__(self, film: Film):
-        self.film = film
+        self.film, self.indexed = film, film.indexed
         self.opened, self.frames, self.position = contextlib.ExitStack(), iter(()), None
 
     def __enter__(self) -> "FrameReader":
@@ -118,7 +122,7 @@ class FrameReader:
 
     def read(self, first: int, last: int) -> list[np.ndarray]:
         """Frames ``first`` to ``last``, both included: (H, W, 3) uint8 RGB, upright."""
-        if self.position is None or first < self.position:
+        if self.position is None or first < self.position or self._far(first):
             self._go_to(first)
         taken, upright = [], _Upright()
         try:
@@ -133,15 +137,22 @@ class FrameReader:
             raise Reject("unreadable", error.strerror or str(error)) from None
         return taken
 
+    def _far(self, number: int) -> bool:
+        """Whether a jump leads further ahead than RUN_UP from where the reader stands."""
+        times, keys = self.film.times, np.array(self.film.keys)
+        reached = keys[times[keys] <= max(times[number] - RUN_UP, times[0])][-1]
+        return self.indexed and bool(times[reached] - times[min(self.position, number)] > RUN_UP)
+
     def _go_to(self, number: int) -> None:
         times = self.film.times
-        if self.film.indexed and times[number] - times[0] > RUN_UP and self._jump(float(times[number]) - RUN_UP):
-            first = next(self.frames, None)
+        if self.indexed and times[number] - times[0] > RUN_UP:
+            first = next(self.frames, None) if self._jump(float(times[number]) - RUN_UP) else None
             if first is not None and first.pts is not None:
                 place = int(np.abs(times - float(first.time)).argmin())
                 if place <= number and abs(times[place] - float(first.time)) <= TOLERANCE:
                     self.frames, self.position = chain([first], self.frames), place
                     return
+            self.indexed = False  # nor is it the next time
         self._jump(None)
         self.position = 0
 

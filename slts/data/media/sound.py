@@ -25,6 +25,16 @@ STEADY = 100
 """Frames whose timestamps together tell when a span starts: Matroska rounds each to a millisecond."""
 
 
+def pulled(graph: av.filter.Graph) -> list[np.ndarray]:
+    """What a filter graph has ready of mono sound, piece by piece (n,)."""
+    pieces = []
+    while True:
+        try:
+            pieces.append(graph.pull().to_ndarray()[0])
+        except (av.BlockingIOError, av.EOFError):
+            return pieces
+
+
 def read_audio(
     source: Path | bytes, span: tuple[float, float] | None = None, streams: Streams = AS_PLAYERS
 ) -> tuple[np.ndarray, float]:

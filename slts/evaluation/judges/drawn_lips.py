@@ -22,11 +22,12 @@ from slts.systems.contract import OffsetEstimate
 from slts.systems.syncnet.published import load_syncnet
 from slts.systems.trained import TrainedRun
 
-CONTROLS = ("recorded", "unsynced", "mismatched", "still")
-
 
 class DrawnLips:
     """A system of offsets that looks at drawn pictures, and at controls beside them."""
+
+    CONTROLS = ("recorded", "unsynced", "mismatched", "still")
+    """Those that are looked at; ``unsynced`` only where there is something to be unsynced."""
 
     def __init__(self, evaluation: Evaluation, system: TrainedRun):
         self.evaluation, self.system = evaluation, system
@@ -56,7 +57,8 @@ class DrawnLips:
         }
         if not own:
             shown["unsynced"] = replace(recorded, recorded=said)
-        return {name: self.system.task.offsets(batch) for name, batch in shown.items()}
+        wanted = ("drawn", *self.CONTROLS)
+        return {name: self.system.task.offsets(batch) for name, batch in shown.items() if name in wanted}
 
     def _pasted(self, recorded: Tensor, drawn: Tensor) -> Tensor:
         """The recorded pictures (B, T, C, S, S) as the system sees them, with the drawn ones in their place."""
@@ -83,7 +85,7 @@ class LipSyncError(DrawnLips):
     """LSE-D, LSE-C and offsets by ``syncnet=`` of ``slts evaluate``; None for clips shorter than its window."""
 
     FIGURES = (
-        "lse_d", "lse_c", "drawn_offset_ms", *(f"lse_{kind}_{name}" for name in CONTROLS for kind in "dc")
+        "lse_d", "lse_c", "drawn_offset_ms", *(f"lse_{kind}_{name}" for name in DrawnLips.CONTROLS for kind in "dc")
     )  # fmt: skip
 
     def __init__(self, evaluation: Evaluation):
@@ -107,6 +109,7 @@ class EstimatedOffset(DrawnLips):
     """The offset of drawn and recorded pictures by the shipped estimator, of the clips of which it is sure, and the
     share of those; also with another clip's sound, where it must not be sure."""
 
+    CONTROLS = ("recorded", "mismatched")
     FIGURES = (
         "drawn_offset_estimated_ms", "recorded_offset_estimated_ms", "drawn_offset_sure", "recorded_offset_sure",
         "mismatched_offset_sure",
@@ -117,12 +120,11 @@ class EstimatedOffset(DrawnLips):
 
     def judge(self, recorded: Batch, drawn: Tensor, said: Tensor, own: bool) -> dict[str, dict[str, float | None]]:
         rows: dict[str, dict[str, float | None]] = {key: {} for key in recorded.key}
-        found = self.look(recorded, drawn, said, own)
-        for name in ("drawn", "recorded", "mismatched"):
-            ms, confidence = found[name].ms.cpu(), found[name].confidence.cpu()
-            sure = confidence > self.system.task.sure_above
-            _into(rows, f"{name}_offset_sure", sure.float().masked_fill(ms.isnan(), float("nan")))
-            _into(rows, f"{name}_offset_estimated_ms", ms.masked_fill(~sure, float("nan")))
+        for name, estimate in self.look(recorded, drawn, said, own).items():
+            sure = estimate.sure(self.system.task.sure_above)
+            _into(rows, f"{name}_offset_sure", sure.float().masked_fill(estimate.ms.isnan(), float("nan")))
+            if name != "mismatched":
+                _into(rows, f"{name}_offset_estimated_ms", estimate.ms.masked_fill(~sure, float("nan")))
         return rows
 
 

@@ -25,10 +25,11 @@ from slts.evaluation.judges import Evaluation
 from slts.evaluation.judges.drawn_lips import EstimatedOffset, LipSyncError
 from slts.evaluation.judges.inception import Inception
 from slts.evaluation.protocols import Said
-from slts.evaluation.results import evaluation_name, mean
+from slts.evaluation.results import mean
 from slts.metrics.mouth_opening import motion_agreement
 from slts.metrics.picture_quality import l1, psnr, ssim
 from slts.offsets.shipped import CROP
+from slts.training.evaluation_name import evaluation_name
 from slts.training.loop import Validation
 from slts.training.tracking import Media
 

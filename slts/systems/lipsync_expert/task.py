@@ -56,7 +56,7 @@ class LipSyncExpertTask(nn.Module):
     def __init__(self, task, network: LipSyncExpert):
         super().__init__()
         self.network = network
-        self.lead, self.windows, self.radius = SoundLead(task), task["windows"], task["radius"]
+        self.sound_lead, self.windows, self.radius = SoundLead(task), task["windows"], task["radius"]
 
     def forward(self, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Random windows of each clip; half of them hear the sound of another window of the clip (section 3.2)."""
@@ -74,7 +74,7 @@ class LipSyncExpertTask(nn.Module):
     def pairs(self, batch: Batch, windows: int) -> tuple[Tensor, Tensor, Tensor]:
         """Random windows of picture and sound: their cosine, whether they are in sync, and whether they count, all
         (B ``windows``,); those of clips too short for two windows, or of an unknown offset, do not."""
-        lead, frames = self.lead(batch), self.network.frames
+        lead, frames = self.sound_lead(batch), self.network.frames
         lowest, count = room(batch, frames, lead)
         starts = draw_starts(lowest, count, windows)
         in_sync = torch.rand(starts.shape, device=starts.device) < 0.5

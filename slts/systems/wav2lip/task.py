@@ -82,7 +82,7 @@ class Wav2LipTask(nn.Module):
         super().__init__()
         self.generator, self.critic = generator, critic
         task = {**OLDER, **task}
-        self.sound_lead, self.windows, self.lead = SoundLead(task), task["windows"], task["mel_lead_ms"] / 1000
+        self.sound_lead, self.windows, self.mel_lead = SoundLead(task), task["windows"], task["mel_lead_ms"] / 1000
         self.frames, self.mask = task["frames"], MASKS[task["mask"]]
         self.reference, self.chin_margin = task["reference"], task["chin_margin"]
         self.sync_below, self.sync_from = task["sync_below"], task["sync_from"]
@@ -149,7 +149,7 @@ class Wav2LipTask(nn.Module):
 
     def _faces(self, pictures: Tensor, seconds: Tensor, mel: Tensor, references: Tensor) -> Tensor:
         """(n, C, H, W) uint8, drawn piece by piece; pictures and references alike, ``mel`` (1, J, 80)."""
-        heard = sound_at(mel, (seconds - self.lead)[None])
+        heard = sound_at(mel, (seconds - self.mel_lead)[None])
         pieces = [
             self._drawn(network_pictures(target), network_pictures(reference), sound)
             for target, reference, sound in zip(
@@ -181,7 +181,7 @@ class Wav2LipTask(nn.Module):
     def _sound(self, mel: Tensor, starts: Tensor, lead: Tensor) -> Tensor:
         """What the generator hears for each of the frames from ``starts`` (B, W) on: (B W frames, 80, 16)."""
         frames = starts[..., None] + torch.arange(self.frames, device=starts.device)
-        return sound_at(mel, (frames.flatten(1) / RATE - self.lead) - lead.nan_to_num()[:, None])
+        return sound_at(mel, (frames.flatten(1) / RATE - self.mel_lead) - lead.nan_to_num()[:, None])
 
     def _remember(self, sync: Tensor) -> None:
         self.taken += 1

@@ -126,7 +126,7 @@ def dsm(folder, text: str, *overrides: str) -> list[str]:
 def test_measured_offsets_are_taken_out_and_clips_without_one_take_no_part(tmp_path):
     keys = dsm(tmp_path, "key,offset_ms,confidence\n0,-80,0.9\n1,,0.9\n2,40,0.1\n", "task.above_confidence=0.5")
     task, clips = make(*keys), batch(clips=3)
-    found = task.lead(clips).tolist()
+    found = task.sound_lead(clips).tolist()
     assert found[0] == pytest.approx(-0.08) and math.isnan(found[1]) and math.isnan(found[2])
     _, _, counts = task.pairs(clips, 2)
     assert counts.tolist() == [1, 1, 0, 0, 0, 0]
@@ -151,7 +151,7 @@ def test_a_run_from_before_tables_is_built():
     del config.task.offsets, config.task.above_confidence
     OmegaConf.set_struct(config, True)
     check_task(config)
-    assert build_task(config, CORPUS).lead(batch()).tolist() == [0, 0]
+    assert build_task(config, CORPUS).sound_lead(batch()).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(
