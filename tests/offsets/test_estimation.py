@@ -31,7 +31,7 @@ def test_repeated_frames_are_left_out_where_the_corpus_has_one_rate(tmp_path, mo
         raise Reject("enough")
 
     monkeypatch.setattr(curve, "read_clip", looked_at)
-    run = SimpleNamespace(corpus={"config": {"fps": prepared}, "fps": rates})
+    run = SimpleNamespace(task=SimpleNamespace(fps=None), corpus={"config": {"fps": prepared}, "fps": rates})
     found = find_offset(curve.VideoEstimator(run, Thresholds()), tmp_path / "a.mkv")
     assert found.cannot_tell == "enough" and len(read[0].frames) == frames
 
