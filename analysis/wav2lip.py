@@ -40,7 +40,7 @@ def main(given: dict[str, str]) -> None:
             run = train(folder, f"{name}-{seed}", data, steps, "experiment=wav2lip_cpu", f"seed={seed}", *of_expert)
             if not (run / "results.jsonl").exists():
                 slts("evaluate", f"run={run}", f"data={data}", "checkpoint=last", "show=2", "workers=1")
-            rows = [{key: value for key, value in row.items() if value == value} for row in drawn_rows(folder)]
+            rows = [{key: row[key] for key in row if told(row[key])} for row in drawn_rows(folder)]
             write_record(rows, record / "drawn.json")
     for seed in seeds:
         for frames in map(int, given.get("windows", "3,1").split(",")):
@@ -55,6 +55,10 @@ def expert(folder: Path, data: Path, frames: int, seed: str, record: Path, given
     if not judged.exists():
         python(BENCHMARK, run, data, "--split", "test", "--windows", "32", "--record", record / "experts.json")
         judged.touch()
+
+
+def told(value: object) -> bool:
+    return isinstance(value, (str, int, float)) and value == value
 
 
 def train(folder: Path, name: str, data: Path, steps: str, *keys: str) -> Path:
