@@ -1,5 +1,6 @@
 """An expert that learns on from what it judges: the fine-tuned form, which loses in Wav2Lip's Table 2."""
 
+import torch
 from torch import Tensor, nn
 
 from slts.errors import UserError
@@ -12,7 +13,7 @@ class LearningExpert(nn.Module):
     """Begins as the expert of ``source``, is part of the system's state, and learns with the generator.
 
     Args:
-        source: see FrozenExpert; asked for at the first step alone.
+        source: see FrozenExpert; asked for at the first step of a training alone.
         image_size, channels, width, frames: of the network.
     """
 
@@ -22,9 +23,18 @@ class LearningExpert(nn.Module):
         super().__init__()
         self.source = source
         self.network = LipSyncExpert(image_size, channels, width, frames)
+        self.register_buffer("begun", torch.zeros(()))
+        self.ready = False
 
     def begin(self) -> None:
-        """Takes over what the expert of ``source`` has learned. Raises UserError, also for one of other widths."""
+        """Before the first step of all: takes over what the expert of ``source`` has learned. Raises UserError, also
+        for one of other widths."""
+        if not self.ready and not bool(self.begun):
+            self._take_over()
+            self.begun.fill_(1)
+        self.ready = True  # the state is asked once, as every look at a GPU waits for it
+
+    def _take_over(self) -> None:
         network = self.network
         learned = trained_expert(self.source, network.image_size, network.channels, network.frames).state_dict()
         if any(value.shape != learned[name].shape for name, value in network.state_dict().items()):

@@ -91,7 +91,6 @@ class Wav2LipTask(nn.Module):
         self.sync_below, self.sync_from = task["sync_below"], task["sync_from"]
         self.sync_weight, self.quality_weight = task["loss"]["sync"], task["loss"]["quality"] if critic else 0.0
         seen = (generator.image_size, generator.channels)
-        self.begun = False
         if task["expert_learns"]:
             self.expert = LearningExpert(task["expert"], *seen, generator.width, self.frames)
         else:
@@ -117,8 +116,8 @@ class Wav2LipTask(nn.Module):
         if self.expert.given:
             windows, own = drawn.unflatten(0, (-1, frames)), sound_of(mel, starts, frames, lead)
             if self.expert.learns:
-                if self.training and not self.begun:
-                    self._begin()
+                if self.training:
+                    self.expert.begin()
                 other = sound_of(mel, draw_others(starts, lowest, count), frames, lead)
                 losses["expert"] = (self.expert.loss(truth, windows, own, other) * counts).sum() * weight
             sync_weight = self.sync_on * self.sync_weight
@@ -195,12 +194,6 @@ class Wav2LipTask(nn.Module):
         """What the generator hears for each of the frames from ``starts`` (B, W) on: (B W frames, 80, 16)."""
         frames = starts[..., None] + torch.arange(self.frames, device=starts.device)
         return sound_at(mel, (frames.flatten(1) / RATE - self.mel_lead) - lead.nan_to_num()[:, None])
-
-    def _begin(self) -> None:
-        """At the first step of all the learning expert is what ``task.expert`` was; resumed, it is in the state."""
-        if not int(self.taken):
-            self.expert.begin()
-        self.begun = True
 
     def _remember(self, sync: Tensor) -> None:
         self.taken += 1
