@@ -1,4 +1,4 @@
-"""Wav2Lip on a corpus of faces, its expert by window, and its controls: the runs behind wav2lip.ipynb, and their records.
+"""Wav2Lip, its experts by window, and its controls on faces: the runs behind wav2lip.ipynb, and their records.
 
 python analysis/wav2lip.py folder=runs/wav2lip data=data/faces syncnet=RUN [seeds=0,1] [expert_steps=1200]
     [steps=1500] [more=500] [windows=3,1] [record=analysis/wav2lip]
