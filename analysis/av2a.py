@@ -52,20 +52,21 @@ def main(given: dict[str, str]) -> None:
         train(of_seed, "base", plain, "experiment=cpu", f"steps={steps}", f"seed={seed}")
         base = of_seed / "base"
         evaluate(base, plain)
-        spoken = of_seed / "spoken"
+        corpora = of_seed / "corpora"
+        spoken = corpora / "spoken"
         if not (spoken / "corpus.json").exists():
             slts("generate", f"run={base}", f"data={plain}", f"out={spoken}")
         for kind in ("shuffled", "zeroed"):
-            derive(spoken, of_seed / kind, kind)
+            derive(spoken, corpora / kind, kind)
         # As experiment=av2a_cpu goes on: at 0.3 of the base's rate.
         rates = ("optim.learning_rate=6.0e-4", f"optim.warmup_steps={more // 20}", f"steps={more}", f"seed={seed}")
         train(of_seed, "control", plain, "experiment=cpu", f"warm_start={base}", *rates)
         evaluate(of_seed / "control", plain)
         write(folder, given)
         for name, (corpus, *keys) in AV2A.items():
-            train(of_seed, name, of_seed / corpus, "experiment=av2a_cpu", f"task.base={base}", *keys, *rates)
+            train(of_seed, name, corpora / corpus, "experiment=av2a_cpu", f"task.base={base}", *keys, *rates)
             for heard, modalities in HEARD.get(name, ((corpus, "av"),)):
-                evaluate(of_seed / name, of_seed / heard, modalities)
+                evaluate(of_seed / name, corpora / heard, modalities)
             write(folder, given)
 
 

@@ -18,8 +18,8 @@ from slts.reporting.results import load_results, run_directories
 PUBLISHED, UNCONFIRMED, REMEASURED = "published", "from memory, unconfirmed", "measured again by users"
 LSE = ("lse_d", "lse_c", "fid")
 OURS = (
-    "lse_d", "lse_c", "drawn_offset_ms", "drawn_offset_estimated_ms", "mouth_l1", "mouth_psnr", "mouth_ssim",
-    "mouth_motion_r", "mouth_motion_share", "fid",
+    "lse_d", "lse_c", "drawn_offset_ms", "drawn_offset_estimated_ms", "drawn_offset_sure", "mouth_l1", "mouth_psnr",
+    "mouth_ssim", "mouth_motion_r", "mouth_motion_share", "fid",
 )  # fmt: skip
 """Figures of systems that draw."""
 CONTROLS = {"recorded": "real", "unsynced": "unsynced", "mismatched": "mismatched", "still": "still mouth"}
@@ -59,17 +59,23 @@ def drawn_rows(runs: Path) -> list[dict]:
 def beside_controls(rows: list[dict]) -> pd.DataFrame:
     """Rows of ``drawn_rows``, each followed by its controls: what the same SyncNet and estimator say of the recorded
     pictures with their own sound (real), with the sound that the lips are to say (unsynced), with another clip's
-    (mismatched), and of a picture standing still."""
-    shown = []
+    (mismatched), and of a picture standing still. Those that systems of the same clips share are shown once."""
+    shown, known = [], set()
     for row in rows:
-        known = {name: row.get(name) for name in ("corpus", "split", "run")}
-        shown.append(known | {"system": row["system"], **{name: row.get(name) for name in OURS}})
+        place = {name: row.get(name) for name in ("corpus", "split")}
+        shown.append(
+            {**place, "run": row.get("run"), "system": row["system"], **{name: row.get(name) for name in OURS}}
+        )
         for end, name in CONTROLS.items():
             figures = {figure: row.get(f"{figure}_{end}") for figure in ("lse_d", "lse_c")}
+            figures["drawn_offset_sure"] = row.get(f"{end}_offset_sure")
             if end == "recorded":
                 figures["drawn_offset_estimated_ms"] = row.get("recorded_offset_estimated_ms")
-            if any(pd.notna(value) for value in figures.values()):
-                shown.append(known | {"system": name, **figures})
+            figures = {figure: value for figure, value in figures.items() if pd.notna(value)}
+            control = (*place.values(), row.get("protocol"), name, *figures.items())
+            if figures and control not in known:
+                known.add(control)
+                shown.append({**place, "system": name, **figures})
     return pd.DataFrame(shown, columns=["corpus", "split", "run", "system", *OURS])
 
 

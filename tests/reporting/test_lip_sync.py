@@ -59,6 +59,8 @@ def test_controls_stand_beside_a_system():
     assert frame["system"].tolist() == ["wav2lip", "real", "mismatched"]
     assert frame["lse_d"].tolist() == [8, 7, 11] and frame["drawn_offset_estimated_ms"].tolist()[:2] == [5, 3]
     assert "LSE-D" in titled(frame) and "FID" not in titled(frame)
+    other = beside_controls([row, row | {"run": "v", "lse_d": 9.0}])
+    assert other["system"].tolist() == ["wav2lip", "real", "mismatched", "wav2lip"], "the same controls stand once"
     assert beside_controls([]).empty
 
 

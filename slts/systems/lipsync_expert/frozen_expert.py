@@ -21,6 +21,8 @@ class FrozenExpert:
         frames: T_v, pictures of a window.
     """
 
+    learns = False
+
     def __init__(self, source: str | None, image_size: int, channels: int, frames: int):
         self.source, self.image_size, self.channels, self.frames = source, image_size, channels, frames
         self.network: LipSyncExpert | None = None
@@ -36,29 +38,31 @@ class FrozenExpert:
             UserError: ``task.expert`` is no expert, or one for other pictures or windows.
         """
         if self.network is None:
-            # Loading draws initial weights: the training's chance stays as it is, resumed or not.
-            with torch.random.fork_rng():
-                self.network = self._load().eval()
+            self.network = trained_expert(self.source, self.image_size, self.channels, self.frames).eval()
         network = self.network.to(pictures.device)
         return frozen(network, pictures, mel)
 
-    def _load(self) -> LipSyncExpert:
-        if not Path(self.source).is_dir():
+
+def trained_expert(source: str, image_size: int, channels: int, frames: int) -> LipSyncExpert:
+    """The expert of a run or a file, see FrozenExpert. Raises UserError."""
+    # Loading draws initial weights: the training's chance stays as it is, resumed or not.
+    with torch.random.fork_rng():
+        if not Path(source).is_dir():
             network = LipSyncExpert(**PUBLISHED)
-            load_published(network, self.source, "task.expert")
+            load_published(network, source, "task.expert")
         else:
-            run = load_run(self.source)
+            run = load_run(source)
             if run.config.task.name != "lipsync_expert":
                 raise UserError(
-                    f"task.expert={self.source} is a run of task={run.config.task.name}; give one of"
+                    f"task.expert={source} is a run of task={run.config.task.name}; give one of"
                     " task=lipsync_expert, or a file of its published weights"
                 )
             network = run.task.network
-        has = (network.image_size, network.channels, network.frames)
-        if has != (self.image_size, self.channels, self.frames):
-            raise UserError(
-                f"task.expert={self.source} knows windows of {has[2]} pictures of {has[0]} pixels and {has[1]}"
-                f" channels, and the generator needs {self.frames}, {self.image_size} and {self.channels}; train one"
-                f" with task.frames={self.frames} model.image_size={self.image_size} model.channels={self.channels}"
-            )
-        return network
+    has = (network.image_size, network.channels, network.frames)
+    if has != (image_size, channels, frames):
+        raise UserError(
+            f"task.expert={source} knows windows of {has[2]} pictures of {has[0]} pixels and {has[1]}"
+            f" channels, and the generator needs {frames}, {image_size} and {channels}; train one"
+            f" with task.frames={frames} model.image_size={image_size} model.channels={channels}"
+        )
+    return network

@@ -30,7 +30,7 @@ class Generator(nn.Module):
 
     def __init__(self, image_size: int = 96, channels: int = 3, width: float = 1.0):
         super().__init__()
-        self.image_size, self.channels = image_size, channels
+        self.image_size, self.channels, self.width = image_size, channels, width
         left_out = (96 // image_size).bit_length() - 1
         seen = [(round(width * n), count) for n, count in ENCODER[left_out:]]
         drawn = [(round(width * n), count) for n, count in DECODER[left_out:]]

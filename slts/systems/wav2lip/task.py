@@ -10,6 +10,7 @@ from slts.layers.discriminators import frozen
 from slts.systems.contract import PICTURES
 from slts.systems.frame_rate import refuse_rate
 from slts.systems.lipsync_expert.frozen_expert import FrozenExpert
+from slts.systems.lipsync_expert.learning_expert import LearningExpert
 from slts.systems.lipsync_expert.network import RATE, cosine_loss
 from slts.systems.lipsync_expert.sound_lead import SoundLead, check_sync
 from slts.systems.lipsync_expert.windows import (
@@ -27,7 +28,7 @@ from slts.systems.wav2lip.masking import MASKS
 from slts.systems.wav2lip.quality import QualityDiscriminator
 from slts.systems.wav2lip.reference import CANDIDATES, RANDOM, choose, one_of, references_of
 
-OLDER = {"frames": 5, "mask": "half", "reference": RANDOM, "chin_margin": 0.0}
+OLDER = {"frames": 5, "mask": "half", "reference": RANDOM, "chin_margin": 0.0, "expert_learns": False}
 """What runs from before these keys were trained with."""
 PIECE = 64
 """Pictures drawn at once in evaluation."""
@@ -43,6 +44,8 @@ def check(config) -> None:
             "wav2lip and experiment=wav2lip_cpu are whole recipes"
         )
     check_sync(config)
+    if config.task.get("expert_learns") and config.task.expert is None:
+        raise UserError("task.expert_learns=true goes on from an expert; name its run by task.expert=")
     needed = (2 * config.task.get("frames", OLDER["frames"]) + 1) / RATE
     if config.chunk_seconds < needed:
         raise UserError(
@@ -67,8 +70,8 @@ def build(config, corpus: dict) -> "Wav2LipTask":
 class Wav2LipTask(nn.Module):
     """Generator, expert and quality discriminator; ``task`` is the config group of that name.
 
-    The expert is no part of the state: it is not optimised, not saved, and always in evaluation mode. (The published
-    training leaves it in training mode, so that its statistics follow what is generated.)
+    The expert, unless it learns, is no part of the state: it is not optimised, not saved, and always in evaluation
+    mode. (The published training leaves it in training mode, so that its statistics follow what is generated.)
 
     Whether the sync loss counts is state, in buffers that are saved: ``taken`` training steps, ``sync_mean``, the
     running mean of the sync loss of windows that were generated, and ``sync_on``, 1 for ever after ``sync_mean`` was
@@ -87,7 +90,11 @@ class Wav2LipTask(nn.Module):
         self.reference, self.chin_margin = task["reference"], task["chin_margin"]
         self.sync_below, self.sync_from = task["sync_below"], task["sync_from"]
         self.sync_weight, self.quality_weight = task["loss"]["sync"], task["loss"]["quality"] if critic else 0.0
-        self.expert = FrozenExpert(task["expert"], generator.image_size, generator.channels, self.frames)
+        seen = (generator.image_size, generator.channels)
+        if task["expert_learns"]:
+            self.expert = LearningExpert(task["expert"], *seen, generator.width, self.frames)
+        else:
+            self.expert = FrozenExpert(task["expert"], *seen, self.frames)
         self.register_buffer("taken", torch.zeros((), dtype=torch.long))
         self.register_buffer("sync_mean", torch.ones(()))
         self.register_buffer("sync_on", torch.zeros(()))
@@ -107,9 +114,14 @@ class Wav2LipTask(nn.Module):
         l1 = (apart * counts).sum() * weight
         sync_weight, losses, report = 0.0, {}, {"l1": l1.detach()}
         if self.expert.given:
+            windows, own = drawn.unflatten(0, (-1, frames)), sound_of(mel, starts, frames, lead)
+            if self.expert.learns:
+                if self.training:
+                    self.expert.begin()
+                other = sound_of(mel, draw_others(starts, lowest, count), frames, lead)
+                losses["expert"] = (self.expert.loss(truth, windows, own, other) * counts).sum() * weight
             sync_weight = self.sync_on * self.sync_weight
-            cosine = self.expert(drawn.unflatten(0, (-1, frames)), sound_of(mel, starts, frames, lead))
-            sync = (cosine_loss(cosine, 1.0) * counts).sum() * weight
+            sync = (cosine_loss(self.expert(windows, own), 1.0) * counts).sum() * weight
             losses["sync"] = sync_weight * sync
             report["sync_loss"] = sync.detach()
             if self.training:

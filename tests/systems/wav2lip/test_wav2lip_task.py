@@ -10,6 +10,7 @@ from slts.config import compose
 from slts.data.batch import Batch
 from slts.errors import UserError
 from slts.systems import build_task, check_task
+from slts.systems.lipsync_expert import learning_expert
 from slts.systems.lipsync_expert.network import PUBLISHED, LipSyncExpert
 from slts.systems.wav2lip import task as module
 from slts.systems.wav2lip.chin_margin import LARGEST, vary_chin
@@ -69,6 +70,37 @@ def test_every_parameter_is_trained_and_the_expert_is_not(watched):
     assert not task.train().expert.network.training
     judged = {id(p) for group in optimizer.param_groups for p in group["params"]}
     assert judged == {id(p) for p in task.parameters()}
+
+
+def test_a_learning_expert_begins_as_the_trained_one_and_learns_from_its_own_loss_alone(monkeypatch):
+    """Table 2's fine-tuned form: in the state, optimised, and the generator's sync loss does not move it."""
+    task = make("task.expert=somewhere", "variant=fine_tuned_expert", "task.sync_below=100")
+    trained = LipSyncExpert(48, 3, 0.125, 5)
+    monkeypatch.setattr(learning_expert, "trained_expert", lambda *_: trained)
+    losses, _ = task(batch())
+    learning = task.expert.network
+    for (name, value), learned in zip(learning.named_parameters(), trained.parameters(), strict=True):
+        assert torch.equal(value, learned), name
+    assert "expert.network.face_encoder.0.conv_block.0.weight" in task.state_dict()
+    of_expert, of_generator = list(learning.parameters()), list(task.generator.parameters())
+    (losses["l1"] + losses["sync"]).backward(retain_graph=True)
+    assert all(p.grad is None for p in of_expert) and all(p.grad is not None for p in of_generator)
+    task.zero_grad()
+    losses["expert"].backward()
+    assert all(p.grad is not None for p in of_expert) and all(p.grad is None for p in of_generator)
+    monkeypatch.setattr(learning_expert, "trained_expert", lambda *_: pytest.fail("taken over again"))
+    resumed = make("task.expert=somewhere", "variant=fine_tuned_expert")
+    resumed.load_state_dict(task.state_dict())
+    resumed(batch())
+
+
+def test_what_learning_experts_refuse(monkeypatch):
+    with pytest.raises(UserError, match="goes on from an expert; name its run"):
+        make("variant=fine_tuned_expert")
+    task = make("task.expert=somewhere", "variant=fine_tuned_expert")
+    monkeypatch.setattr(learning_expert, "trained_expert", lambda *_: LipSyncExpert(48, 3, 0.25, 5))
+    with pytest.raises(UserError, match="has other widths than the generator"):
+        task(batch())
 
 
 def test_the_expert_teaches_the_generator(watched):
