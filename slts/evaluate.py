@@ -1,5 +1,8 @@
 """Score a run's best checkpoint on a split, plainly and time-aligned.
 
+`slts evaluate run=RUN` or, with generation shared by several processes or GPUs, `accelerate launch slts/evaluate.py
+run=RUN`, which gives the same row.
+
 Appends a row to RUN/results.jsonl, writes RUN/clips-SPLIT.csv, and leaves sounds and figures in RUN/samples/SPLIT/.
 """
 
@@ -14,7 +17,6 @@ if __name__ == "__main__":
 def main(config) -> None:
     from rich.progress import track
 
-    from slts.data.loader import evaluation_loader
     from slts.data.location import recorded_data
     from slts.data.shards import read_corpus_json
     from slts.evaluation.clips import generate_clips
@@ -24,8 +26,10 @@ def main(config) -> None:
     from slts.systems.contract import MODALITIES, PICTURES, SPEECH
     from slts.systems.trained import load_run_giving
     from slts.training.evaluation_name import evaluation_name
+    from slts.training.processes import leave_processes, own_place
     from slts.training.tracking import publish_scores
 
+    rank, ranks = own_place()
     run = load_run_giving((SPEECH, PICTURES), "slts evaluate", config.run, config.checkpoint)
     if config.modalities:
         who = f"run={config.run} (task {run.config.task.name})"
@@ -37,9 +41,17 @@ def main(config) -> None:
         need(run.task, (PICTURES,), f"run={config.run} (task {run.config.task.name})", f"protocol={config.protocol}")
     data = Path(config.data) if config.data else recorded_data(run.config.data, f"run={config.run}")
     corpus, dataset = read_corpus_json(data), run.dataset(data, config.split)
-    judges = [judge(Evaluation(config, run, data, dataset)) for judge in judges_of(run.task)]
-    batches = track(evaluation_loader(dataset, config.batch_size), "generating")
-    clips = list(generate_clips(run.task, batches, run.device))
+    evaluation = Evaluation(config, run, data, dataset, rank, ranks)
+    judges = [judge(evaluation) for judge in judges_of(run.task)]
+    batches = track(evaluation.batches(dataset), "generating", disable=bool(rank))
+    clips = evaluation.gathered(list(generate_clips(run.task, batches, run.device)))
+    for judge in judges:
+        judge.look()
+    leave_processes()
+    if rank:
+        return
+    places = {key: i for i, key in enumerate(dataset.keys)}
+    clips.sort(key=lambda clip: places[clip.key])
     rows = [{**vars(clip)} for clip in clips]
     figures = {name: value for judge in judges for name, value in judge.rate(clips, rows).items()}
     row = result_row(run.config, corpus, config.split, config.sync, run.step, len(clips), figures, modalities, protocol)

@@ -3,6 +3,7 @@
 What torchrun would set is set here; launches by ``accelerate launch`` itself are in tests/end_to_end.
 """
 
+import json
 import multiprocessing
 import os
 import signal
@@ -25,9 +26,9 @@ TINY = (
 
 
 class Ranks:
-    """``slts train`` on ``count`` forked processes; what they print goes to ``log``.
+    """``slts train``, or another ``verb``, on ``count`` forked processes; what they print goes to ``log``.
 
-    ``variables`` join their environment, ``prepare(rank)`` is called in each before it trains; ``common`` are keys
+    ``variables`` join their environment, ``prepare(rank)`` is called in each before it begins; ``common`` are keys
     before the others, TINY for systems with the networks of SLTS, SMALL for any.
     """
 
@@ -38,6 +39,7 @@ class Ranks:
         *keys: str,
         prepare: Callable[[int], None] | None = None,
         common: tuple[str, ...] = TINY,
+        verb: str = "train",
         **variables,
     ):
         import slts.training.loop  # noqa: F401  (imported once, before the fork)
@@ -60,7 +62,7 @@ class Ranks:
             }
             where |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
             environment = {**(where if count > 1 else {}), **variables}
-            process = server.Process(target=_rank, args=(rank, log, environment, [*common, *keys], prepare))
+            process = server.Process(target=_rank, args=(rank, log, environment, verb, [*common, *keys], prepare))
             process.start()
             self.processes.append(process)
 
@@ -89,7 +91,7 @@ class Ranks:
         return self.log.read_text()
 
 
-def _rank(rank: int, log: Path, environment: dict[str, str], keys: list[str], prepare) -> None:
+def _rank(rank: int, log: Path, environment: dict[str, str], verb: str, keys: list[str], prepare) -> None:
     from slts.cli import run
 
     multiprocessing.set_start_method("fork", force=True)  # for loader processes, as where a rank was not forked itself
@@ -100,7 +102,19 @@ def _rank(rank: int, log: Path, environment: dict[str, str], keys: list[str], pr
     os.environ.update(environment)
     if prepare:
         prepare(rank)
-    sys.exit(run("train", keys))
+    sys.exit(run(verb, keys))
+
+
+def evaluation_is_shared(run: Path, *keys: str) -> None:
+    """Asserts that two processes leave the row and the table of clips that one leaves."""
+    left = []
+    for count in (1, 2):
+        Ranks(
+            count, run / "evaluation.log", f"run={run}", "show=0", "workers=1", *keys, common=(), verb="evaluate"
+        ).finish()
+        row = json.loads((run / "results.jsonl").read_text().splitlines()[-1])
+        left.append((row | {"scored_at": None}, (run / "clips-test.csv").read_bytes()))
+    assert left[0] == left[1] and left[0][0]["clips"] > 1
 
 
 def generated_corpus(folder: Path, clips: int = 24) -> Path:

@@ -26,6 +26,16 @@ class Moments:
         return (self.products - self.count * np.outer(self.mean, self.mean)) / (self.count - 1)
 
 
+def sum_of(parts: list[Moments]) -> Moments:
+    """The moments of all rows of the parts, of one size."""
+    whole = Moments(len(parts[0].sum))
+    for part in parts:
+        whole.count += part.count
+        whole.sum += part.sum
+        whole.products += part.products
+    return whole
+
+
 def frechet_distance(a: Moments, b: Moments) -> float | None:
     """|mean a - mean b|^2 + tr(A + B - 2 (A B)^(1/2)); None with fewer than two rows on a side."""
     if min(a.count, b.count) < 2:

@@ -15,6 +15,8 @@ from slts.training import zero
 from slts.training.data_parallel import DataParallel
 from slts.training.optimizer import build_optimizer
 
+PATIENCE = 60.0
+"""Minutes, doubled, that a process waits for the others where nothing is trained."""
 SUPPORTED = ("NO", "MULTI_CPU", "MULTI_GPU", "DEEPSPEED")
 
 
@@ -51,6 +53,23 @@ def end_processes(accelerator: Accelerator) -> None:
     accelerator.free_memory()
     gc.collect()
     accelerator.end_training()
+
+
+def own_place() -> tuple[int, int]:
+    """Rank and number of the processes that share work without training: those that ``accelerate launch`` or torchrun
+    started, or one. Raises UserError as ``start_processes``."""
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if started == 1:
+        return 0, 1
+    accelerator = start_processes(started, "fp32", PATIENCE)
+    return accelerator.process_index, accelerator.num_processes
+
+
+def leave_processes() -> None:
+    """Ends what ``own_place`` began: from here on each process is on its own."""
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
 
 
 def _check(accelerator: Accelerator, batch_size: int) -> None:

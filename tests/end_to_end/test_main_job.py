@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import ROOT, slts
+from ranks import evaluation_is_shared
 from safetensors.numpy import load_file
 
 TINY = [
@@ -115,6 +116,10 @@ def test_evaluation_writes_the_row_and_the_clips(trained, tiny_corpus):
     assert (trained / "samples" / "test" / "offsets.png").exists()
     shown = {p.name for p in (trained / "samples" / "test").glob("*.wav")}
     assert len(shown) == 4
+
+
+def test_two_processes_share_an_evaluation(trained):
+    evaluation_is_shared(trained, "batch_size=1")
 
 
 def test_evaluation_of_a_run_without_asm_leaves_offsets_null(tiny_corpus, tmp_path):

@@ -13,6 +13,7 @@ import pytest
 import torch
 from conftest import slts
 from omegaconf import OmegaConf
+from ranks import evaluation_is_shared
 from safetensors.numpy import load_file
 
 from slts.corpora.synthetic.head import speaking_head
@@ -22,6 +23,7 @@ from slts.data.dataset import ShardDataset
 from slts.data.loader import evaluation_loader
 from slts.data.media import decode_frames, encode_h264, mux, read_audio
 from slts.evaluation.films import SHOWN, SIDE, write_film, write_strip
+from slts.evaluation.judges import Evaluation
 from slts.evaluation.judges.drawn_lips import DrawnLips, EstimatedOffset
 from slts.evaluation.judges.pictures import mouths
 from slts.reporting.results import load_results
@@ -54,6 +56,11 @@ def test_training_is_judged_by_the_mouth(trained):
     samples = trained / "generator" / "samples" / "step-00000002"
     films = sorted(samples.glob("*.mp4"))
     assert len(films) == 2 and all(film.with_suffix(".png").is_file() for film in films)
+
+
+def test_two_processes_share_the_drawing(trained):
+    """In batches of two: the control that hears the next clip's sound is of the batch."""
+    evaluation_is_shared(trained / "generator", "batch_size=2", f"syncnet={trained / 'syncnet'}")
 
 
 def test_evaluation_and_the_page(trained):
@@ -201,7 +208,7 @@ def heads(tmp_path_factory) -> Path:
 def test_the_estimator_tells_how_late_drawn_lips_are_and_is_unsure_of_a_wrong_sound(heads):
     config = OmegaConf.create({"augment": {"crop": 0.8}})
     asked = SimpleNamespace(split="test", batch_size=3)
-    looker = EstimatedOffset(SimpleNamespace(run=SimpleNamespace(config=config), data=heads, config=asked))
+    looker = EstimatedOffset(Evaluation(asked, SimpleNamespace(config=config), heads, None))
     [recorded] = looker.batches()
     [drawn] = evaluation_loader(ShardDataset(heads, "test", 96, 3, Augmentation(0.8)), 3)
     early = torch.nn.functional.pad(recorded.audio, (0, 1920))[:, 1920:]  # by 120 ms: the lips are as late

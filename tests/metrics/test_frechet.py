@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from slts.metrics.frechet import Moments, frechet_distance
+from slts.metrics.frechet import Moments, frechet_distance, sum_of
 
 
 def moments(*pieces: np.ndarray) -> Moments:
@@ -15,9 +15,9 @@ def moments(*pieces: np.ndarray) -> Moments:
 
 def test_moments_stream():
     rows = np.random.default_rng(0).normal(size=(50, 3))
-    found = moments(rows[:20], rows[20:])
-    np.testing.assert_allclose(found.mean, rows.mean(0))
-    np.testing.assert_allclose(found.covariance, np.cov(rows.T))
+    for found in (moments(rows[:20], rows[20:]), sum_of([moments(rows[:5]), moments(rows[5:20], rows[20:])])):
+        np.testing.assert_allclose(found.mean, rows.mean(0))
+        np.testing.assert_allclose(found.covariance, np.cov(rows.T))
 
 
 def test_by_hand():

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from accelerate.utils import gather_object
 from torch import nn
+from torch.utils.data import DataLoader
 
 from slts.data.dataset import ShardDataset
+from slts.data.loader import shared_batches
 from slts.evaluation.clips import GeneratedClip
 from slts.systems.contract import OFFSETS, PICTURES, SPEECH
 from slts.systems.trained import TrainedRun
@@ -21,12 +24,22 @@ from slts.training.tracking import Media
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What ``slts evaluate`` was asked for: ``config`` is that of the command."""
+    """What ``slts evaluate`` was asked for: ``config`` is that of the command, ``rank`` of ``ranks`` this process."""
 
     config: object
     run: TrainedRun
     data: Path
     dataset: ShardDataset
+    rank: int = 0
+    ranks: int = 1
+
+    def batches(self, dataset: ShardDataset) -> DataLoader:
+        """This process's share of a split, which another system may see in its own way (``dataset``)."""
+        return shared_batches(dataset, self.config.batch_size, self.rank, self.ranks)
+
+    def gathered(self, found: list) -> list:
+        """What all processes have found, theirs one after another."""
+        return gather_object(found) if self.ranks > 1 else found
 
     @property
     def title(self) -> str:
@@ -46,8 +59,12 @@ class Judge(Protocol):
         """
         ...
 
+    def look(self) -> None:
+        """What is to be made of this process's share of the split, before ``rate`` has the clips of all processes."""
+        ...
+
     def rate(self, clips: list[GeneratedClip], rows: list[dict]) -> dict[str, float | int | None]:
-        """Figures by column; what is known of each clip goes into its row."""
+        """Figures by column, on the main process; what is known of each clip goes into its row."""
         ...
 
     def show(self, clips: list[GeneratedClip], folder: Path) -> Media:

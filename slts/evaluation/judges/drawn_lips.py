@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from slts.data.batch import Batch
-from slts.data.loader import evaluation_loader
 from slts.evaluation.judges import Evaluation
 from slts.offsets.shipped import load_shipped
 from slts.systems.contract import OffsetEstimate
@@ -35,7 +34,7 @@ class DrawnLips:
     def batches(self) -> Iterator[Batch]:
         """The clips of the split as the system takes them, in the batches in which they are drawn."""
         dataset = self.system.dataset(self.evaluation.data, self.evaluation.config.split, any_speaker=True)
-        yield from evaluation_loader(dataset, self.evaluation.config.batch_size)
+        yield from self.evaluation.batches(dataset)
 
     def look(self, recorded: Batch, drawn: Tensor, said: Tensor, own: bool) -> dict[str, OffsetEstimate]:
         """The estimate of the drawn pictures and of each control, by name.

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from slts.errors import UserError
-from slts.metrics.frechet import Moments, frechet_distance
+from slts.metrics.frechet import Moments, frechet_distance, sum_of
 
 FEATURES = 2048
 AT_ONCE = 32
@@ -42,6 +42,15 @@ class Inception:
         """Pictures (n, C, H, W) uint8."""
         self.recorded.add(self._features(recorded))
         self.drawn.add(self._features(drawn))
+
+    @property
+    def moments(self) -> tuple[Moments, Moments]:
+        """Of the recorded and of the drawn pictures."""
+        return self.recorded, self.drawn
+
+    def take_all(self, moments: list[tuple[Moments, Moments]]) -> None:
+        """What every process has collected, this one's among them."""
+        self.recorded, self.drawn = map(sum_of, zip(*moments, strict=True))
 
     @property
     def fid(self) -> float | None:

@@ -68,6 +68,9 @@ class OffsetsJudge:
 
         return Validation(scalars["within_a_frame"], scalars, show)
 
+    def look(self) -> None:
+        """What is generated is all."""
+
     def rate(self, clips: list[GeneratedClip], rows: list[dict]) -> dict[str, float | int | None]:
         """``offset_*_whole`` are against the known offset plus what a clip had before that was injected, where that is
         known (``natural=``); ``offset_r2_syncnet`` is over the ``syncnet_clips`` clips of which SyncNet is sure."""

@@ -5,6 +5,7 @@ lower halves are compared: the upper ones were given. With another protocol the 
 truth to compare them with.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +53,7 @@ class PicturesJudge:
         self.lips = [EstimatedOffset(evaluation)] if self.faces else []
         self.lips += [LipSyncError(evaluation)] if config.syncnet else []
         self.inception = Inception(config.inception, evaluation.run.device) if config.inception else None
+        self.found: dict[str, dict[str, float | None]] = {}
 
     @staticmethod
     def validate(config, accelerator, task: nn.Module, step: int) -> Validation:
@@ -74,26 +76,33 @@ class PicturesJudge:
 
         return Validation(scalars["mouth_psnr"], scalars, show)
 
-    def rate(self, clips: list[GeneratedClip], rows: list[dict]) -> dict[str, float | None]:
-        """Figures are means over the clips that have them."""
+    def look(self) -> None:
         evaluation, run = self.evaluation, self.evaluation.run
-        row_of = {row["key"]: row for row in rows}
         looks = [looker.batches() for looker in self.lips]
-        for batch in track(evaluation_loader(evaluation.dataset, evaluation.config.batch_size), "drawing"):
+        found = defaultdict(dict)
+        for batch in track(evaluation.batches(evaluation.dataset), "drawing", disable=bool(evaluation.rank)):
             said = self.said.of(batch)
             batch = replace(batch, recorded=said).to(run.device)
             drawn = run.task.draw(batch)
-            found = [mouths(batch, drawn)] if self.said.own else []
-            found += [
+            tables = [mouths(batch, drawn)] if self.said.own else []
+            tables += [
                 looker.judge(next(seen), drawn, said, self.said.own)
                 for looker, seen in zip(self.lips, looks, strict=True)
             ]
-            for table in found:
+            for table in tables:
                 for key, figures in table.items():
-                    row_of[key] |= figures
+                    found[key] |= figures
             if self.inception:
                 for i, frames in enumerate(batch.frames.tolist()):
                     self.inception.add(batch.video[i, :frames], drawn[i, :frames])
+        self.found = dict(evaluation.gathered(list(found.items())))
+        if self.inception:
+            self.inception.take_all(evaluation.gathered([self.inception.moments]))
+
+    def rate(self, clips: list[GeneratedClip], rows: list[dict]) -> dict[str, float | None]:
+        """Figures are means over the clips that have them."""
+        for row in rows:
+            row |= self.found.get(row["key"], {})
         names = (*FIGURES, *(name for looker in self.lips for name in looker.FIGURES))
         figures = {name: mean([row.get(name) for row in rows]) for name in names}
         return figures | {"fid": self.inception.fid if self.inception else None}

@@ -84,6 +84,9 @@ class SpeechJudge:
 
         return Validation(scalars.get("a_stoi"), scalars, show, warning)
 
+    def look(self) -> None:
+        """What is generated is all."""
+
     def rate(self, clips: list[GeneratedClip], rows: list[dict]) -> dict[str, float | int | None]:
         config = self.evaluation.config
         moved = config.sync == "dsm"
