@@ -91,10 +91,10 @@ def _dnsmos_networks() -> tuple:
     """The networks of P.835 and P.808, each on one thread: pairs are scored in processes of their own."""
     spec = importlib.util.find_spec("speechmos")  # its code is not run: it needs librosa, and takes every core
     try:
-        import onnxruntime
+        import onnxruntime  # pyright: ignore[reportMissingImports]  an extra
     except ImportError:
         spec = None
-    if spec is None:
+    if spec is None or not spec.submodule_search_locations:
         raise UserError("mos=dnsmos needs speechmos and onnxruntime: pip install 'slts[mos]'")
     folder = Path(spec.submodule_search_locations[0]) / "dnsmos_models"
     options = onnxruntime.SessionOptions()
@@ -111,7 +111,10 @@ def _distill_network() -> torch.nn.Module:
     absent = "torchaudio" not in sys.modules
     try:
         sys.modules.setdefault("torchaudio", ModuleType("torchaudio"))
-        from distillmos.sqa import DEFAULT_WEIGHTS_CHKPT, ConvTransformerSQAModel
+        from distillmos.sqa import (  # pyright: ignore[reportMissingImports]  installed by hand
+            DEFAULT_WEIGHTS_CHKPT,
+            ConvTransformerSQAModel,
+        )
     except ImportError:
         raise UserError(
             "mos=distill needs distillmos: pip install --no-deps distillmos==0.9.1 xls-r-sqa==0.1.0"

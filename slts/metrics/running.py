@@ -12,7 +12,7 @@ from torch import Tensor
 from slts.metrics.scoring import score_pair
 
 try:
-    from torchmetrics import Metric
+    from torchmetrics import Metric  # pyright: ignore[reportMissingImports]  used where it is there
 except ImportError:
 
     class Metric(torch.nn.Module):
@@ -36,7 +36,7 @@ except ImportError:
             return value
 
 
-class Aligned(Metric):
+class Aligned(Metric):  # pyright: ignore[reportGeneralTypeIssues]  one of two
     """The mean over pairs of the column ``score`` of slts.metrics.columns; the states ``total``, ``scored`` and
     ``failed``, pairs without a value, are sums."""
 

@@ -27,6 +27,7 @@ COMPARISONS = {
 PREDICTIONS = {
     predict: tuple(name for name in PREDICTED if COLUMNS[name].predict is predict)
     for predict in dict.fromkeys(COLUMNS[name].predict for name in PREDICTED)
+    if predict
 }
 """What is computed on the generated sound alone."""
 ALIGNED = tuple(f"a_{name}" for name in PLAIN)
