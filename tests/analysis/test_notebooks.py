@@ -35,7 +35,8 @@ def runs(tiny_corpus, tmp_path_factory):
 def test_one_notebook_a_table_and_a_figure():
     names = {notebook.stem for notebook in NOTEBOOKS}
     assert {f"table{number}" for number in range(1, 8)} | {
-        "figure5", "figure6", "offsets_against_truth", "evidence", "sweeps", "synchronisation", "av2a", "wav2lip", "tour"
+        "figure5", "figure6", "offsets_against_truth", "evidence", "sweeps", "synchronisation", "av2a", "wav2lip",
+        "tour",
     } == names  # fmt: skip
 
 
