@@ -1,6 +1,7 @@
 """slts: lip-to-speech synthesis and audio-visual synchronisation.
 
-From Python: ``offset_of``, ``align`` and ``score_pair``, loaded when they are first asked for.
+From Python: ``offset_of``, ``align``, ``score_pair`` and the metrics of slts.metrics.running (``AlignedSTOI`` and the
+like), loaded when they are first asked for.
 """
 
 import importlib
@@ -11,6 +12,10 @@ _HOMES = {
     "offset_of": "slts.offsets.alignment",
     "align": "slts.offsets.alignment",
     "score_pair": "slts.metrics.scoring",
+    "AlignedSTOI": "slts.metrics.running",
+    "AlignedESTOI": "slts.metrics.running",
+    "AlignedPESQ": "slts.metrics.running",
+    "AlignedMCD": "slts.metrics.running",
 }
 
 

@@ -29,7 +29,7 @@ COMMON = {
         "action", "run", "weights", "offsets", "data", "out", "calibrate", "above_confidence", "window", "standard",
         "json", "report", "faces",
     ),
-    "score": ("reference", "generated", "out", "workers", "whisper", "recogniser", "text", "ratings", "offsets",
+    "score": ("reference", "generated", "out", "workers", "mos", "whisper", "recogniser", "text", "ratings", "offsets",
               "reference_offsets"),
 }  # fmt: skip
 """The keys that ``--help`` shows of verbs whose keys fill more than a screen; ``--help all`` shows the rest."""

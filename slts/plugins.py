@@ -4,6 +4,7 @@
 import importlib.util
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import Any
 
 from slts.errors import UserError
 
@@ -16,7 +17,7 @@ def plugged_in(group: str, name: str | None = None) -> tuple[EntryPoint, ...]:
     return tuple(entry_points(group=f"slts.{group}", **chosen))
 
 
-def load(entry: EntryPoint) -> object:
+def load(entry: EntryPoint) -> Any:
     """What an entry point names. Raises UserError for one that cannot be imported, whatever it does there."""
     try:
         return entry.load()

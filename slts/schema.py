@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 from omegaconf import ListConfig
@@ -102,7 +103,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _allowed(value: object, rule: str) -> bool:
+def _allowed(value: Any, rule: str) -> bool:
     if rule == "null":
         return value is None
     if rule in ("text", "run"):

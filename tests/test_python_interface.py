@@ -54,7 +54,7 @@ def test_what_is_not_there_is_no_attribute():
 
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         slts.nothing  # noqa: B018
-    assert {"offset_of", "align", "score_pair"} <= set(dir(slts))
+    assert {"offset_of", "align", "score_pair", "AlignedSTOI"} <= set(dir(slts))
 
 
 def test_videos_are_looked_at_alike_from_python_and_by_the_command():

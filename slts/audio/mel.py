@@ -29,7 +29,7 @@ def slaney_filters(bands: int = BANDS, low: float = 0.0, high: float = SAMPLE_RA
 
     mels = np.linspace(to_mel(low), to_mel(high), bands + 2)
     edges = np.where(mels < knee / slope, mels * slope, knee * np.exp(log_step * (mels - knee / slope)))
-    hz = np.linspace(0, SAMPLE_RATE / 2, window // 2 + 1)
+    hz = np.arange(window // 2 + 1) * (SAMPLE_RATE / window)
     rising = (hz - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - hz) / (edges[2:] - edges[1:-1])[:, None]
     triangles = np.maximum(0, np.minimum(rising, falling))

@@ -42,7 +42,7 @@ def main(config) -> None:
     recogniser = TrainedRecogniser(train_word_models(examples, words, passes), GRID)
     held_out = [clip for clip in read_speech(data, "val") if GRID.parse(clip.text)]
     heard = [_heard(recogniser, clip.audio) for clip in held_out]
-    rate = word_error_rate([clip.text.lower() for clip in held_out], heard) if held_out else None
+    rate = word_error_rate([(clip.text or "").lower() for clip in held_out], heard) if held_out else None
     facts = {
         "corpus": corpus["name"],
         "corpus_hash": corpus["hash"],

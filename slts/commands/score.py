@@ -10,6 +10,10 @@ What puts a figure in doubt is counted there too, and said in a line: files that
   stoi, estoi, pesq, mcd       both sounds from their start, cut to the shorter: a sound that breaks off costs nothing
   stoi_whole, ...              the reference's whole length, what is missing of the generated sound being silence
   a_stoi, ...                  the stretch that both have once the offset found is taken out
+  dns_overall, distill_mos ... opinions from 1 to 5 that networks predict from the generated sound alone, with mos=
+
+mos=dnsmos needs pip install 'slts[mos]', mos=distill pip install --no-deps distillmos==0.9.1 xls-r-sqa==0.1.0 (with its
+dependencies pip would bring torchaudio, which is not needed and asks for a torch of its own).
 
 Two tables can be scored instead:
 
@@ -41,7 +45,7 @@ from slts.files import refuse_sources
 from slts.metrics import METRICS, score_pairs, summarise
 from slts.metrics.opinion import opinion_table, read_ratings
 from slts.metrics.quality import PESQ_MODES
-from slts.metrics.scoring import DURATIONS, FACTS, PLAIN, WHOLE
+from slts.metrics.scoring import DURATIONS, FACTS, PLAIN, PREDICTED, WHOLE, predicted_by
 from slts.offsets.agreement import offset_agreement
 from slts.recognition.error_rate import hear, summarise_words, table_columns
 from slts.recognition.recogniser import load_recognisers
@@ -71,6 +75,7 @@ def score_folders(config: DictConfig, out: Path) -> None:
     if not metrics or (unknown := sorted({str(name) for name in metrics} - set(METRICS))):
         given = f"unknown {', '.join(unknown)}" if metrics else "empty"
         raise UserError(f"metrics: {given}; choose from {', '.join(METRICS)}")
+    metrics = list(dict.fromkeys([*metrics, *predicted_by(config.mos)]))
     folders = {key: sound_folder(key, Path(config[key])) for key in ("reference", "generated")}
     references, generated = folders.values()
     if not references.sounds.keys() & generated.sounds.keys():
@@ -87,7 +92,7 @@ def score_folders(config: DictConfig, out: Path) -> None:
     texts, notes = _read(partial(read_text_table, stems=stems), "text", config.text) if config.text else ({}, [])
     for note in notes:
         print(f"text={config.text}: {note}")
-    asked = [*metrics, *(DURATIONS if set(metrics) <= {*PLAIN, *WHOLE} else FACTS)]
+    asked = [*metrics, *(DURATIONS if set(metrics) <= {*PLAIN, *WHOLE, *PREDICTED} else FACTS)]
     scored = score_pairs(pairs, workers, asked, config.pesq_mode, bar, config.stoi)
     rows = [{name: row[name] for name in (*metrics, "reasons")} for row in scored]
     facts = [{name: row.get(name) for name in FACTS} for row in scored]

@@ -104,7 +104,7 @@ def _videos(root: Path, speaker: str) -> dict[str, tuple[Path, Path | None]]:
     for pictures, sounds in LAYOUTS:
         files = sorted(root.glob(pictures.format(speaker=speaker)))
         separate = [root / sounds.format(speaker=speaker, stem=path.stem) if sounds else None for path in files]
-        if files and (sounds is None or any(path.exists() for path in separate)):
+        if files and (sounds is None or any(path and path.exists() for path in separate)):
             return {path.stem: (path, audio) for path, audio in zip(files, separate, strict=True)}
     return {}
 

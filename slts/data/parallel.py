@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from typing import Any
 
 import cv2
 import torch
@@ -66,7 +67,7 @@ def _run_in_pool(function: Callable, jobs: Sequence, workers: int, advance: Call
         raise
 
 
-_done = None
+_done: Any = None
 """Counter of items, shared with the main process; set in workers only."""
 
 
@@ -76,6 +77,7 @@ def _start_worker(done) -> None:
     _one_thread()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     parent = multiprocessing.parent_process()
+    assert parent is not None  # this runs in a worker
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 

@@ -82,6 +82,7 @@ def prepare_corpus(
     recipe = Recipe(face, inject, config.seed, config.min_seconds)
     listing = "\n".join(f"{u.key}\t{u.split}\t{u.speaker}\t{u.text}\t{u.source}" for u in utterances)
     given = OmegaConf.to_container(config)
+    assert isinstance(given, dict)
     settings = {name: value for name, value in given.items() if name not in PLACES}
     settings["utterances"] = hashlib.sha256(listing.encode()).hexdigest()
     out = Path(config.out)

@@ -165,6 +165,7 @@ class Remote:
     def _copy(self, name: str, target: Path) -> str:
         """Copies a file of the source and returns its SHA-256. Raises OSError when it breaks off or stalls."""
         pipe, digest, size = self._open(name), hashlib.sha256(), 0
+        assert pipe.proc.stdout is not None  # it is opened to be read
         try:
             output = pipe.proc.stdout.fileno()
             with target.open("wb") as file:

@@ -101,13 +101,13 @@ def pair_list(
     rng, keys = np.random.default_rng(seed), sorted(keys)
     _, people = np.unique([speakers[key] for key in keys], return_inverse=True)
     words = word_counts([texts[key] for key in keys]) if texts else None
-    clips_of = words.T.tocsr() if texts else None
+    clips_of = words.T.tocsr() if words is not None else None
     chosen = {}
     for place, key in enumerate(keys):
         others = np.flatnonzero(people != people[place])
         if not len(others):
             others = np.delete(np.arange(len(keys)), place)
-        if texts:
+        if words is not None:
             common = (words[place] @ clips_of).toarray()[0, others]
             others = others[common == common.max()]
         chosen[key] = keys[others[rng.integers(len(others))]]

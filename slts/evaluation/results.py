@@ -7,7 +7,7 @@ import numpy as np
 
 from slts import __version__
 from slts.json_lines import append_rows
-from slts.metrics.columns import SCORES, columns
+from slts.metrics.columns import PREDICTED, SCORES, columns
 from slts.spreadsheet import write_csv
 from slts.training.evaluation_name import evaluation_of
 from slts.training.run_directory import RunDirectory, config_hash
@@ -15,7 +15,7 @@ from slts.training.run_directory import RunDirectory, config_hash
 OFFSETS = ("frontend_offset_ms", "frontend_at_edge", "offset_ms", "dsm_offset_ms", "confidence", "at_edge")
 SYNCNET = ("syncnet_offset_ms", "syncnet_confidence", "lse_d", "lse_c")
 WORDS = ("w_wer", "w_wer_reference", "w_said", "w_heard", "w_reason", "k_wer", "k_said", "k_heard", "k_reason")
-CLIP_COLUMNS = ("key", *SCORES, *OFFSETS, *SYNCNET, *WORDS, *columns("pictures"), "reasons")
+CLIP_COLUMNS = ("key", *SCORES, *PREDICTED, *OFFSETS, *SYNCNET, *WORDS, *columns("pictures"), "reasons")
 """Of the table of clips."""
 
 

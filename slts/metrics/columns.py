@@ -3,7 +3,8 @@
 Result rows, the table of clips, ``failed``, table headings, W&B panels and the objectives of sweeps are read from here.
 A new metric of a pair of sounds is one function, reference and generated to a float, and one ``Column`` with it; it is
 then also there as ``a_NAME``, on the overlap after alignment. Columns of another package come by the entry point
-``slts.metrics``: a Column, or a list of them.
+``slts.metrics``: a Column, or a list of them. One of the generated sound alone has ``predict`` in place of ``compare``,
+and is asked for by ``mos=[FUNCTION]``.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from slts.metrics.cepstral import mcd, mcd_db
 from slts.metrics.intelligibility import stoi_estoi
+from slts.metrics.predicted_opinion import distill, dnsmos
 from slts.metrics.quality import pesq
 from slts.plugins import load, plugged_in
 
@@ -34,6 +36,8 @@ class Column:
     compare: Callable | None = None
     """(reference, generated) of equal length -> float, or one float for each column with this function, in their
     order. The figure is then the mean over clips, and a clip without it counts as failed."""
+    predict: Callable | None = None
+    """(generated,) -> float, or one float for each column with this function, in their order."""
     tables: tuple[str, ...] = ()
     """Where it is shown besides its row: ``results``, the table of all; ``offsets``, that of offsets against truth;
     ``evidence``, the means over seeds."""
@@ -51,6 +55,14 @@ _COMPARED = (
     Column("mcd", "MCD", "the paper's cepstral distance", better="low", compare=mcd, tables=_EVERYWHERE),
     Column("mcd_db", "MCD dB", "mel-cepstral distortion, c1 to c24", "dB", "low", 2, compare=mcd_db),
 )
+_PREDICTED = (  # dns_overall and dns_p808 are VERSA's names
+    Column("dns_signal", "DNSMOS SIG", "opinion of the speech, predicted by DNSMOS P.835", predict=dnsmos),
+    Column("dns_background", "DNSMOS BAK", "the same of the background", predict=dnsmos),
+    Column("dns_overall", "DNSMOS OVRL", "the same of both", predict=dnsmos, tables=("results",)),
+    Column("dns_p808", "DNSMOS P.808", "opinion of the quality, predicted by DNSMOS P.808", predict=dnsmos),
+    Column("distill_mos", "Distill-MOS", "opinion of the quality, predicted by Distill-MOS", predict=distill,
+           tables=("results",)),
+)  # fmt: skip
 _VALIDATED = {
     "stoi": ("Speech", "plain STOI"),
     "a_stoi": ("Speech", "aligned scores"),
@@ -170,7 +182,7 @@ def _listed() -> tuple[Column, ...]:
         for column in (*compared, *map(_aligned, compared))
     ]
     others = (column for column in plugged if not column.compare)
-    return (*pairs, _FRONTEND, *_OFFSETS, *_PICTURES, *_WORDS, *_COUNTS, *others)
+    return (*pairs, *_PREDICTED, _FRONTEND, *_OFFSETS, *_PICTURES, *_WORDS, *_COUNTS, *others)
 
 
 COLUMNS = {column.name: column for column in _listed()}
@@ -178,6 +190,8 @@ COLUMNS = {column.name: column for column in _listed()}
 SCORES = tuple(name for name, column in COLUMNS.items() if column.compare)
 """Figures of pairs of sounds, plain and then aligned; a clip without one of them counts in ``failed``."""
 PLAIN = tuple(name for name in SCORES if not name.startswith("a_"))
+PREDICTED = tuple(name for name, column in COLUMNS.items() if column.predict)
+"""Figures of generated sounds alone, of packages that a user installs."""
 
 
 def columns(judge: str | None = None, table: str | None = None) -> tuple[str, ...]:

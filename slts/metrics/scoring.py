@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from slts.audio import SAMPLE_RATE
+from slts.errors import UserError
 from slts.memory import keep_freed_memory
 from slts.metrics.alignment import is_at_edge, offsets_ms, overlap
-from slts.metrics.columns import COLUMNS, PLAIN
+from slts.metrics.columns import COLUMNS, PLAIN, PREDICTED
 from slts.metrics.excerpt import Excerpt, Undefined, checked_pair
 from slts.metrics.intelligibility import by_pystoi, stoi_estoi
 from slts.metrics.quality import pesq
@@ -23,13 +24,19 @@ COMPARISONS = {
     for compare in dict.fromkeys(COLUMNS[name].compare for name in PLAIN)
 }
 """What is computed on a pair of equal length: the function, and the names of the values that it gives."""
+PREDICTIONS = {
+    predict: tuple(name for name in PREDICTED if COLUMNS[name].predict is predict)
+    for predict in dict.fromkeys(COLUMNS[name].predict for name in PREDICTED)
+    if predict
+}
+"""What is computed on the generated sound alone."""
 ALIGNED = tuple(f"a_{name}" for name in PLAIN)
 """The same values on the overlap after the frontend's offset has been taken out."""
 WHOLE = tuple(f"{name}_whole" for name in PLAIN)
 """The plain values over the whole length of the reference, with silence where the generated audio is missing."""
 OFFSETS = ("frontend_offset_ms", "refined_offset_ms")
 METRICS = PLAIN + WHOLE + ALIGNED + OFFSETS
-"""Every metric that can be asked for."""
+"""Every metric that needs no further package; PREDICTED can be asked for, too."""
 USUAL = tuple(name for name in PLAIN + ALIGNED + OFFSETS if not name.endswith("mcd_db"))
 """What is computed unless something else is asked for: the paper's metrics and the refined offset."""
 DURATIONS = ("reference_s", "generated_s")
@@ -78,8 +85,9 @@ def score_pair(
     together and cut them to the shorter; the aligned ones (a_...) do so after removing the frontend's offset of the
     generated audio, on the overlap alone; those of the whole reference (..._whole) take what is missing of the
     generated audio for silence. STOI and ESTOI are about 0 to 1, PESQ 1 to 4.55 (4.64 wide band), mcd is a distance,
-    mcd_db decibels, offsets are milliseconds, positive when the generated audio is late. FACTS may be asked for as
-    well, of which frontend_at_edge is a bool. ``stoi="pystoi"`` takes STOI and ESTOI of the published package.
+    mcd_db decibels, predicted opinions (dns_overall, distill_mos) are 1 to 5, offsets are milliseconds, positive when
+    the generated audio is late. FACTS may be asked for as well, of which frontend_at_edge is a bool. ``stoi="pystoi"``
+    takes STOI and ESTOI of the published package.
     """
     _check_names(metrics)
     by = {pesq: functools.partial(pesq, mode=pesq_mode)} | ({stoi_estoi: by_pystoi} if stoi == "pystoi" else {})
@@ -93,6 +101,9 @@ def score_pair(
     plain, aligned, whole = ({name for name in PLAIN if form.format(name) in metrics} for form in forms)
     missing = len(reference) - len(generated)
     outcome: dict[str, float | bool | Undefined] = {**durations}
+    for predict, names in PREDICTIONS.items():
+        if not set(names).isdisjoint(metrics):
+            outcome |= _attempt(predict, names, generated.audio)
     if aligned or {*OFFSETS, AT_EDGE}.intersection(metrics):
         outcome |= _attempt(offsets_ms, OFFSETS, reference, generated)
     offset = outcome.get(OFFSETS[0], 0.0)
@@ -148,6 +159,19 @@ def score_pairs(
         return list(progress(_scored_in_pools(list(pairs), workers, tuple(metrics), score)))
     with _one_torch_thread():
         return list(progress(map(score, pairs)))
+
+
+def predicted_by(mos: Sequence[str]) -> tuple[str, ...]:
+    """The columns of predictors of opinion, ``["dnsmos"]`` for example.
+
+    Raises UserError where there is none of a name, or its package is not installed.
+    """
+    known = {predict.__name__: (predict, names) for predict, names in PREDICTIONS.items()}
+    if unknown := sorted({str(name) for name in mos} - set(known)):
+        raise UserError(f"mos: unknown {', '.join(unknown)}; choose from {', '.join(known)}")
+    for name in mos:
+        _attempt(*known[name], np.sin(np.arange(SAMPLE_RATE)))
+    return tuple(column for name in known if name in mos for column in known[name][1])
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
@@ -231,5 +255,5 @@ def _one_torch_thread() -> Iterator[None]:
 
 
 def _check_names(metrics: Sequence[str]) -> None:
-    if unknown := sorted(set(metrics) - set(METRICS) - set(FACTS)):
+    if unknown := sorted(set(metrics) - {*METRICS, *PREDICTED, *FACTS}):
         raise ValueError(f"unknown metric {', '.join(unknown)}; choose from {', '.join(METRICS)}")

@@ -130,6 +130,7 @@ def fit_course(
         near = np.abs(error) < 3 * spread
         if near.any():
             spread = float(np.clip(np.sqrt(np.average(error[near] ** 2, weights=w[near])), *SPREAD))
+    assert best is not None
     return best.course(t, y, w, end, spread)
 
 

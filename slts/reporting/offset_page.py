@@ -27,6 +27,7 @@ MISSING = "no offset"
 def curve_figure(finding: Finding, limits: Limits | None = None) -> bytes:
     """PNG of the windows' offsets over time, the darker the surer, with the course, the limits and what has none."""
     curve, course = finding.curve, finding.course
+    assert curve is not None, "a figure is drawn of windows"
     figure = Figure(figsize=(8, 3), layout="constrained")
     axis = figure.subplots()
     if limits:

@@ -50,7 +50,9 @@ def destination(to: str) -> tuple[str | None, Path | None]:
 def write_publication(run: TrainedRun, out: Path, samples: int) -> pd.DataFrame | None:
     """Fills the new folder ``out`` with all but the card; returns the run's rows of results, None without any."""
     (out / "best").mkdir(parents=True)
-    given = {name: value for name, value in OmegaConf.to_container(run.config).items() if name != "data_from"}
+    given = OmegaConf.to_container(run.config)
+    assert isinstance(given, dict)
+    given = {name: value for name, value in given.items() if name != "data_from"}
     config = for_others(given | {"runs": "runs", "tracking": {"name": "none"}})
     (out / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(config)), encoding="utf-8")
     (out / "corpus.json").write_text(json.dumps(for_others(run.corpus), indent=1))

@@ -70,6 +70,7 @@ class Leashed:
 
     def end(self) -> None:
         """Has it save and end, and waits for that; leaves no process behind."""
+        assert self.leash.stdin is not None
         self.leash.stdin.close()
         self.leash.wait()
         with contextlib.suppress(ProcessLookupError):

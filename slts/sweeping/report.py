@@ -39,7 +39,7 @@ def report(study: optuna.Study, runs: Path, out: Path) -> None:
     plt.switch_backend("Agg")  # Optuna draws by pyplot, which may have no screen
     out.mkdir(parents=True, exist_ok=True)
     trials = trainings(study)
-    names = study.metric_names
+    names = study.metric_names or []
     whole = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     page = _Page(f"Study {study.study_name}", out)
     counts = {state: sum(trial.state == state for trial in trials) for state in TrialState}

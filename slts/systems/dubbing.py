@@ -195,6 +195,7 @@ def find_face(video: Path, how: FaceCrop, streams: Streams = AS_PLAYERS) -> tupl
             look()
     look()
     film = survey.film
+    assert film is not None  # the survey was read to its end
     boxes = one_person(found, how.person, film.height, film.width)
     places = np.array(places)
     with_face = places[~np.isnan(boxes[:, 0])]

@@ -134,7 +134,7 @@ class RunDirectory:
 
 def _to_yaml(config: DictConfig) -> str:
     """With ``data_from``, the folder in which a relative ``data`` was typed."""
-    return OmegaConf.to_yaml({**OmegaConf.to_container(config), "data_from": str(Path.cwd())})
+    return OmegaConf.to_yaml({**OmegaConf.to_container(config), "data_from": str(Path.cwd())})  # pyright: ignore[reportGeneralTypeIssues]  a dict, of a DictConfig
 
 
 def _found_data(config: DictConfig) -> DictConfig:

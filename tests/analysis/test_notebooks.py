@@ -35,7 +35,8 @@ def runs(tiny_corpus, tmp_path_factory):
 def test_one_notebook_a_table_and_a_figure():
     names = {notebook.stem for notebook in NOTEBOOKS}
     assert {f"table{number}" for number in range(1, 8)} | {
-        "figure5", "figure6", "offsets_against_truth", "evidence", "sweeps", "synchronisation", "av2a", "wav2lip"
+        "figure5", "figure6", "offsets_against_truth", "evidence", "sweeps", "synchronisation", "av2a", "wav2lip",
+        "tour",
     } == names  # fmt: skip
 
 
@@ -47,6 +48,7 @@ def test_executes_on_a_small_run(notebook, runs, tiny_corpus, monkeypatch):
     monkeypatch.setenv("SLTS_GRID", "nowhere")
     monkeypatch.setenv("SLTS_AV2A", str(runs.parent / "a.json"))
     monkeypatch.setenv("SLTS_WAV2LIP", "nowhere")
+    monkeypatch.setenv("SLTS_TOUR", str(runs / "tiny"))
     monkeypatch.delenv("SLTS_RATINGS", raising=False)
     content = nbformat.read(notebook, as_version=4)
     NotebookClient(content, timeout=120, resources={"metadata": {"path": ROOT / "analysis"}}).execute()
@@ -59,6 +61,7 @@ def test_executes_on_a_small_run(notebook, runs, tiny_corpus, monkeypatch):
         "synchronisation": "slts, shipped",
         "av2a": "3 scored runs, seeds [0]",
         "wav2lip": "measured again by users",
+        "tour": "mended: stoi",
     }
     assert ours.get(notebook.stem, "generated, lagged offsets") in shown
     assert "GRID s1" not in shown and "traceback" not in shown

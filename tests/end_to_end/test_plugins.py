@@ -18,6 +18,7 @@ toy = toy
 toy = toy.corpus
 [slts.metrics]
 gain = toy.metric:GAIN
+level = toy.metric:LEVEL
 [slts.systems]
 toy_speaker = toy.systems:speaker
 toy_painter = toy.systems:painter
@@ -63,12 +64,13 @@ def with_a_second_sound(corpus: Path, out: Path) -> Path:
 def test_a_speaking_system_on_a_corpus_by_a_metric(command, corpus, tmp_path):
     runs = tmp_path / "runs"
     command("train", "task=toy_speaker", f"data={corpus}", "name=toy", f"runs={runs}", *SHORT)
-    command("evaluate", f"run={runs}/toy", "workers=1", "show=1")
+    command("evaluate", f"run={runs}/toy", "workers=1", "show=1", "mos=[level]")
     row = json.loads((runs / "toy" / "results.jsonl").read_text())
     assert row["task"] == "toy_speaker" and row["stoi"] is not None
+    assert -90 <= row["level"] <= 0 and row["dns_overall"] is None
     assert row["gain"] is not None and row["a_gain"] is not None and row["offset_r2_truth"] is None
     with (runs / "toy" / "clips-test.csv").open() as file:
-        assert all(float(clip["gain"]) for clip in csv.DictReader(file))
+        assert all(float(clip["gain"]) and float(clip["level"]) for clip in csv.DictReader(file))
     command("tables", f"runs={runs}", f"out={tmp_path}/tables", f"data={corpus.parent}")
     assert "gain dB" in (tmp_path / "tables" / "results.md").read_text()
     assert "gain" not in (tmp_path / "tables" / "table2.md").read_text()

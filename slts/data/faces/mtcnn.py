@@ -50,7 +50,7 @@ def _package() -> ModuleType:
         sys.modules["torchvision.transforms"].functional = None
         sys.modules["torchvision.ops.boxes"].batched_nms = _batched_nms
         try:
-            import facenet_pytorch  # noqa: F401
+            import facenet_pytorch  # noqa: F401  # pyright: ignore[reportMissingImports]  installed by hand
         finally:
             for name in names:
                 del sys.modules[name]

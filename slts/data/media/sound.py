@@ -63,6 +63,7 @@ def read_audio(
             found = _pieces(container, stream, begin, end, jumped)
         if found is not None:
             break
+    assert found is not None  # the last run-up begins before the file
     pieces, start = found
     if not pieces:
         raise Reject("no_audio", "the audio stream holds no sound" + (" there" if span else ""))

@@ -26,7 +26,9 @@ class Inception:
 
     def __init__(self, file: str, device: torch.device):
         try:
-            from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+            from torch_fidelity.feature_extractor_inceptionv3 import (  # pyright: ignore[reportMissingImports]  an extra
+                FeatureExtractorInceptionV3,
+            )
         except ImportError:
             raise UserError("inception= needs torch-fidelity: pip install 'slts[fid]'") from None
         try:

@@ -23,7 +23,7 @@ from slts.evaluation.judges.words import Words
 from slts.evaluation.results import known_pairs, mean
 from slts.metrics.alignment import overlap
 from slts.metrics.columns import COLUMNS, SCORES
-from slts.metrics.scoring import AT_EDGE, score_pairs
+from slts.metrics.scoring import AT_EDGE, predicted_by, score_pairs
 from slts.metrics.scoring import OFFSETS as LAGS
 from slts.systems.contract import OFFSETS
 from slts.training.loop import Validation
@@ -43,6 +43,7 @@ class SpeechJudge:
         if config.sync == "dsm" and OFFSETS not in evaluation.run.task.gives:
             variant = evaluation.run.config.variant
             raise UserError(f"sync=dsm: run={config.run} has no DSM (variant {variant}); use sync=none")
+        self.predicted = predicted_by(config.mos)
         self.parts = [Words(evaluation), *([LipSync(evaluation)] if config.syncnet else [])]
 
     @staticmethod
@@ -91,15 +92,15 @@ class SpeechJudge:
         config = self.evaluation.config
         moved = config.sync == "dsm"
         pairs = [overlap(c.reference, c.generated, (c.dsm_offset_ms or 0.0) if moved else 0.0) for c in clips]
-        bar = partial(track, description="scoring", total=len(pairs))
-        scored = score_pairs(pairs, config.workers or os.cpu_count(), (*SCORES, *LAGS, AT_EDGE), progress=bar)
+        bar, names = partial(track, description="scoring", total=len(pairs)), (*SCORES, *self.predicted)
+        scored = score_pairs(pairs, config.workers or os.cpu_count(), (*names, *LAGS, AT_EDGE), progress=bar)
         for row, scores in zip(rows, scored, strict=True):
             row |= scores
-        figures = {name: mean([row[name] for row in rows]) for name in SCORES}
+        figures = {name: mean([row[name] for row in rows]) for name in names}
         figures[AT_EDGE] = mean([row[AT_EDGE] for row in rows])
         if count := sum(bool(row[AT_EDGE]) for row in rows):
             self.said.append(at_edge_note(count, len(rows), "the frontend at +-300 ms"))
-        figures["failed"] = sum(any(row[name] is None for name in SCORES) for row in rows)
+        figures["failed"] = sum(any(row[name] is None for name in names) for row in rows)
         # Against a moved reference the frontend does not measure o_f.
         lags, truth = known_pairs([] if moved else rows, "frontend_offset_ms", "offset_ms")
         figures["model_offset_ms"] = float(np.mean(lags - truth)) if len(lags) else None

@@ -215,6 +215,7 @@ class SltsTask(nn.Module):
     @torch.no_grad()
     def offsets(self, batch: Batch) -> OffsetEstimate:
         """DSM's offset of each clip, from its video and its recorded audio."""
+        assert self.dsm is not None, "OFFSETS is in gives only with DSM"
         target, lengths = self.target_mel(batch)
         local = upsample_by_time(self.encode(batch), batch.frames, batch.fps, target.shape[1])
         log_p = self.dsm(local, target, lengths)
