@@ -34,14 +34,14 @@ class Standing:
 
 def standings(results: pd.DataFrame) -> list[Standing]:
     """Of rows of ``load_results`` on test, or on val where a corpus has no test: each figure that is better high or
-    low, by corpus in the order of most runs, then in the order of the registry."""
+    low, by corpus in the order of most runs and clips, then in the order of the registry."""
     table = results_table(results)
     frame = table.frame[table.frame["split"].isin(["test", "val"])]
     tested = frame[frame["split"] == "test"]["corpus"].unique()
     frame = frame[(frame["split"] == "test") | ~frame["corpus"].isin(tested)]
     found, bounds = [], {index: _intervals(results.loc[index]) for index in frame.index}
     groups = frame.groupby(["corpus", "split", "sync"], sort=False)
-    for (corpus, split, sync), rows in sorted(groups, key=lambda group: -group[1]["run"].nunique()):
+    for (corpus, split, sync), rows in sorted(groups, key=lambda group: _size(group[1]), reverse=True):
         where = f"{corpus}, {split}" + ("" if sync == "none" else f", sync={sync}")
         for name in table.figures:
             column, known = COLUMNS[name], rows[rows[name].notna()]
@@ -61,7 +61,7 @@ def _standing(where: str, column: Column, rows: pd.DataFrame, bounds: dict) -> S
 
 
 def headline(found: list[Standing]) -> str:
-    """A sentence about the corpus with most runs."""
+    """A sentence about the first corpus of ``standings``."""
     if not found:
         return "No run was scored on test or val yet: slts evaluate run=RUN scores one."
     here = [one for one in found if one.where == found[0].where]
@@ -87,6 +87,10 @@ def compared(results: pd.DataFrame) -> str:
     if runs:
         said += f", on {', '.join(corpora) if len(corpora) < 4 else f'{len(corpora)} corpora'}"
     return said + (f"; {_counted(waiting, 'run')} not evaluated yet." if waiting else ".")
+
+
+def _size(rows: pd.DataFrame) -> tuple[int, float]:
+    return rows["run"].nunique(), rows["clips"].fillna(0).max()
 
 
 def _counted(count: int, name: str) -> str:
