@@ -1,7 +1,7 @@
 """Charts whose dots say what they are when the pointer is on them: SVG of a few kilobytes inside the page.
 
-Plotly's library alone is 4.5 MB and Vega's 0.8 MB of script in every page; a dot with a title needs none, follows the
-page's colours in light and dark, and cannot run anything.
+A plotting library would be megabytes of script in every page; a dot with a title needs none, follows the page's
+colours in light and dark, and cannot run anything.
 """
 
 import html
@@ -96,6 +96,5 @@ def _span(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    return [
-        float(value) for value in MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high) if low <= value <= high
-    ]
+    ticks = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)
+    return [float(value) for value in ticks if low <= value <= high]

@@ -79,21 +79,20 @@ def headline(found: list[Standing]) -> str:
 def compared(results: pd.DataFrame) -> str:
     """How many runs, of which systems, on what."""
     scored = results[results["split"].notna()]
-    runs, waiting = scored["run"].nunique(), results.loc[results["split"].isna(), "run"].nunique()
-    said = (
-        f"{_counted(runs, 'scored run')} of {', '.join(dict.fromkeys(scored['system']))}" if runs else "No scored run"
-    )
-    corpora = list(dict.fromkeys(scored["corpus"]))
-    if runs:
-        said += f", on {', '.join(corpora) if len(corpora) < 4 else f'{len(corpora)} corpora'}"
-    return said + (f"; {_counted(waiting, 'run')} not evaluated yet." if waiting else ".")
+    waiting = results.loc[results["split"].isna(), "run"].nunique()
+    said = "No scored run"
+    if len(scored):
+        systems, corpora = (list(dict.fromkeys(scored[name])) for name in ("system", "corpus"))
+        where = ", ".join(corpora) if len(corpora) < 4 else f"{len(corpora)} corpora"
+        said = f"{counted(scored['run'].nunique(), 'scored run')} of {', '.join(systems)}, on {where}"
+    return said + (f"; {counted(waiting, 'run')} not evaluated yet." if waiting else ".")
 
 
 def _size(rows: pd.DataFrame) -> tuple[int, float]:
     return rows["run"].nunique(), rows["clips"].fillna(0).max()
 
 
-def _counted(count: int, name: str) -> str:
+def counted(count: int, name: str) -> str:
     return f"{count} {name}{'s' * (count != 1)}"
 
 

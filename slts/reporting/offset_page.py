@@ -13,6 +13,7 @@ from slts.offsets.alignment import described
 from slts.offsets.finding import Finding
 from slts.offsets.verdict import CANNOT_TELL, FAIL, PASS, Limits, Verdict
 from slts.reporting.chart import Chart, Dot
+from slts.reporting.headline import counted
 from slts.reporting.page import page, plain_table, section
 from slts.reporting.table import MISSING
 
@@ -64,7 +65,7 @@ def offset_page(findings: list[Finding], verdicts: list[Verdict | None], limits:
 def _headline(pairs: list[tuple[Finding, Verdict | None]], limits: Limits | None) -> str:
     """How many, and the worst of them."""
     told = [finding for finding, _ in pairs if finding.course]
-    said = f"{len(pairs)} videos, the offset of {len(told)} can be told."
+    said = f"{counted(len(pairs), 'video')}, the offset of {len(told)} can be told."
     if limits:
         counts = {word: sum(verdict.word == word for _, verdict in pairs) for word in (PASS, FAIL, CANNOT_TELL)}
         said = f"{', '.join(f'{count} {word}' for word, count in counts.items())}."

@@ -168,7 +168,7 @@ def _headline(leading: pd.DataFrame, names: list[str]) -> str:
     figures = ", ".join(f"{name} {_cell(row[name])}" for name in names)
     setting = ", ".join(f"{key}={_cell(row[key])}" for key in row if key not in ("trial", RUN, *names, *SHOWN))
     said = "is best" if len(names) == 1 else "is one that none beats in everything"
-    return f"Trial {row['trial']} {said}: {figures}, with {setting}."
+    return f"Trial {row['trial']} {said}: {figures}{', with ' * bool(setting)}{setting}."
 
 
 def _every_trial(trials: list[FrozenTrial], name: str) -> Chart | None:
