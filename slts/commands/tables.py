@@ -13,12 +13,12 @@ def main(config) -> None:
     from slts.files import refuse_sources, write_whole
     from slts.reporting import paper
     from slts.reporting.evidence import collect_evidence
-    from slts.reporting.figures import offset_histograms, offsets_against_truth
-    from slts.reporting.page import report
+    from slts.reporting.figures import offset_histograms
     from slts.reporting.project import runs_folder
     from slts.reporting.published import load_published
     from slts.reporting.records import write_record
     from slts.reporting.results import find_corpora, load_results
+    from slts.reporting.results_page import results_page
     from slts.reporting.sensitivity import sensitivity_clip, table3
 
     runs, data = runs_folder(config.runs), Path(config.data) if config.data else None
@@ -38,8 +38,8 @@ def main(config) -> None:
         paper.offsets_table(results),
     ]
     everything = paper.results_table(results)
-    pictures = [picture for picture in (offset_histograms(results, corpora), offsets_against_truth(results)) if picture]
-    page = report(tables, pictures, results, config.sounds, config.runs)
+    histograms = offset_histograms(results, corpora)
+    page = results_page(everything, tables, [histograms] if histograms else [], results, config.sounds, config.runs)
     out = Path(config.out)
     read = [Path(file) for file in (config.published, config.ratings, config.clip) if file]
     names = [f"{table.name}.{suffix}" for table in [*tables, everything] for suffix in ("md", "tex", "csv")]

@@ -77,12 +77,7 @@ def offset_histograms(
 
 def offsets_against_truth(results: pd.DataFrame) -> Picture | None:
     """Found against true offsets of each run that finds offsets, where the truth is known; else None."""
-    panels = []
-    rows = results[results["offset_r2_truth"].notna()]
-    for _, row in rows.drop_duplicates(["run", "split", "corpus"]).iterrows():
-        clips = load_clips(row)
-        if clips is not None:
-            panels.append((row, clips.dropna(subset=["offset_ms", "dsm_offset_ms"])))
+    panels = truths(results)
     if not panels:
         return None
     lines = -(-len(panels) // 3)
@@ -98,6 +93,13 @@ def offsets_against_truth(results: pd.DataFrame) -> Picture | None:
         axis.set(xlim=span, ylim=span, aspect="equal", xlabel="true (ms)", ylabel="found (ms)")
         axis.set_title(f"{row['run']}, {row['split']}\nconstant {row['offset_bias_ms']:+.1f} ms", fontsize=8)
     return Picture.of(figure, "Offsets found against true offsets")
+
+
+def truths(results: pd.DataFrame) -> list[tuple[pd.Series, pd.DataFrame]]:
+    """Rows of runs that find offsets, where the truth is known, each with its clips that have both."""
+    rows = results[results["offset_r2_truth"].notna()].drop_duplicates(["run", "split", "corpus"])
+    found = [(row, load_clips(row)) for _, row in rows.iterrows()]
+    return [(row, clips.dropna(subset=["offset_ms", "dsm_offset_ms"])) for row, clips in found if clips is not None]
 
 
 def reconstructions(results: pd.DataFrame, clips_a_run: int = 1) -> list[Picture]:

@@ -1,6 +1,5 @@
 """Offsets over time as pictures, and a page of videos with their curves, verdicts and players."""
 
-import base64
 import html
 import io
 import os
@@ -10,18 +9,15 @@ from urllib.parse import quote
 import numpy as np
 from matplotlib.figure import Figure
 
-from slts import __version__
 from slts.offsets.alignment import described
 from slts.offsets.finding import Finding
-from slts.offsets.verdict import Limits, Verdict
-from slts.reporting.page import STYLE
+from slts.offsets.verdict import CANNOT_TELL, FAIL, PASS, Limits, Verdict
+from slts.reporting.chart import Chart, Dot
+from slts.reporting.headline import counted
+from slts.reporting.page import page, plain_table, section
+from slts.reporting.table import MISSING
 
-LOOK = """
-video { width: 26rem; max-width: 100%; background: #000 } article { display: flex; flex-wrap: wrap; gap: 1rem;
-  align-items: center; border-top: 1px solid #999; padding: .6rem 0 } article img { width: 44rem }
-.PASS { color: #176b2c } .FAIL { color: #b00020 } .CANNOT { color: #7a5200 } h2 { font-size: 1rem; width: 100% }
-"""
-MISSING = "no offset"
+NO_OFFSET = "no offset"
 
 
 def curve_figure(finding: Finding, limits: Limits | None = None) -> bytes:
@@ -46,7 +42,7 @@ def curve_figure(finding: Finding, limits: Limits | None = None) -> bytes:
     untold = [window.seconds for window in curve.windows if window.offset_ms is None]
     if untold:
         axis.plot(untold, np.full(len(untold), 0.02), "|", color="grey", transform=axis.get_xaxis_transform(),
-                  label=MISSING)  # fmt: skip
+                  label=NO_OFFSET)  # fmt: skip
     if limits or untold:
         axis.legend(fontsize=7, loc="upper right")
     axis.set(xlim=(0, curve.length), xlabel="time (s)", ylabel="offset (ms), video late > 0")
@@ -59,22 +55,44 @@ def curve_figure(finding: Finding, limits: Limits | None = None) -> bytes:
 
 def offset_page(findings: list[Finding], verdicts: list[Verdict | None], limits: Limits | None, place: Path) -> str:
     """An HTML page that needs nothing but the videos, to which it links relative to its ``place``; no script."""
-    counts = {word: sum(v is not None and v.word == word for v in verdicts) for word in ("PASS", "FAIL", "CANNOT TELL")}
-    total = ", ".join(f"{count} {word}" for word, count in counts.items()) if limits else f"{len(findings)} videos"
-    intro = f"<p>{html.escape(str(limits))}.</p>" if limits else ""
-    body = "\n".join(_article(*pair, limits, place) for pair in zip(findings, verdicts, strict=True))
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>slts: offsets</title>\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<link rel="icon" href="data:,">\n<style>{STYLE}{LOOK}</style>\n</head>\n<body>\n'
-        "<h1>Audio-visual offsets</h1>\n"
-        f"<p>{html.escape(total)}. Positive: the video lags the audio. Made by slts {__version__}.</p>\n{intro}\n"
-        f"{body}\n</body>\n</html>\n"
-    )
+    pairs = list(zip(findings, verdicts, strict=True))
+    summary = [f"{limits}."] if limits else []
+    summary.append("An offset above 0: the video lags the audio. Hover over a dot of a curve for its window.")
+    films = "".join(_card(number, *pair, limits, place) for number, pair in enumerate(pairs))
+    parts = [section("All videos", _overview(pairs)), section("One by one", f'<div class="cards">{films}</div>')]
+    return page("Audio-visual offsets", _headline(pairs, limits), summary, parts)
 
 
-def _article(finding: Finding, verdict: Verdict | None, limits: Limits | None, place: Path) -> str:
-    word = f'<span class="{verdict.word}">{verdict.word}</span> ' if verdict else ""
+def _headline(pairs: list[tuple[Finding, Verdict | None]], limits: Limits | None) -> str:
+    """How many, and the worst of them."""
+    told = [finding for finding, _ in pairs if finding.course]
+    said = f"{counted(len(pairs), 'video')}, the offset of {len(told)} can be told."
+    if limits:
+        counts = {word: sum(verdict.word == word for _, verdict in pairs) for word in (PASS, FAIL, CANNOT_TELL)}
+        said = f"{', '.join(f'{count} {word}' for word, count in counts.items())}."
+    worst = max(told, key=lambda finding: max(map(abs, finding.course.extremes)), default=None)
+    return said + (f" The largest offset is that of {_plain(worst.key)}: {described(worst.course)}." if worst else "")
+
+
+def _overview(pairs: list[tuple[Finding, Verdict | None]]) -> str:
+    """One row a video, which leads to its player."""
+    judged = any(verdict for _, verdict in pairs)
+    titles, rows = ["video", *(["verdict"] if judged else []), "offset", "sure", "confidence", "seconds"], []
+    for number, (finding, verdict) in enumerate(pairs):
+        offset = described(finding.course) if finding.course else (finding.cannot_tell or "").partition(":")[0]
+        confidence = MISSING if finding.confidence is None else f"{finding.confidence:.2f}"
+        seconds = f"{finding.curve.length:.1f}" if finding.curve else MISSING
+        name = f'<a href="#video-{number}">{html.escape(_plain(finding.key))}</a>'
+        sure = "yes" if finding.sure else "no"
+        rows.append([name, *([_word(verdict)] if judged else []), html.escape(offset), sure, confidence, seconds])
+    return plain_table(titles, rows, len(titles) - 2)
+
+
+def _word(verdict: Verdict | None) -> str:
+    return f'<span class="{verdict.word}">{verdict.word}</span>' if verdict else ""
+
+
+def _card(number: int, finding: Finding, verdict: Verdict | None, limits: Limits | None, place: Path) -> str:
     course = finding.course
     if course:
         said = f"{described(course)}; confidence {finding.confidence:.2f}, {'sure' if finding.sure else 'not sure'}"
@@ -82,15 +100,38 @@ def _article(finding: Finding, verdict: Verdict | None, limits: Limits | None, p
             said += "; beyond the limits " + ", ".join(f"{a:g}-{b:g} s" for a, b in verdict.stretches)
     else:
         said = f"cannot tell ({finding.cannot_tell})"
-    picture = ""
-    if finding.curve and len(finding.curve.windows) > 1:
-        data = base64.b64encode(curve_figure(finding, limits)).decode()
-        picture = f'<img alt="offset over time" src="data:image/png;base64,{data}">'
+    drawn = _chart(finding, limits).to_svg() if finding.curve and len(finding.curve.windows) > 1 else ""
     source = quote(os.path.relpath(finding.video.resolve(), place.resolve().parent).replace(os.sep, "/"), safe="/")
     # A name with a colon would be read as the scheme of an address.
     player = f'<video controls preload="none" src="./{source}"></video>'
-    title = html.escape(_plain(finding.key))
-    return f"<article><h2>{word}{title}</h2>{player}{picture}<p>{html.escape(_plain(said))}</p></article>"
+    title = f"<h3>{_word(verdict)} {html.escape(_plain(finding.key))}</h3>"
+    said = f"<p>{html.escape(_plain(said))}</p>"
+    return f'<div class="card{" film" * bool(drawn)}" id="video-{number}">{title}{player}{drawn}{said}</div>'
+
+
+def _chart(finding: Finding, limits: Limits | None) -> Chart:
+    """What ``curve_figure`` draws, for hovering."""
+    course, windows = finding.course, finding.curve.windows
+    dots = [
+        Dot(
+            window.seconds, window.offset_ms, strength=0.3 + 0.7 * min(1.0, max(0.0, window.confidence)),
+            said=f"{window.seconds:.1f} s: {window.offset_ms:+.0f} ms, confidence {window.confidence:.2f}",
+        )
+        for window in finding.curve.told
+    ]  # fmt: skip
+    lines = [
+        (piece.start, piece.at_start_ms, piece.end, piece.at_start_ms + course.drift / 60 * (piece.end - piece.start))
+        for piece in (course.pieces if course else ())
+    ]
+    marks = [
+        (window.seconds, f"{window.seconds:.1f} s: no offset, {_plain(f'{window.reason} {window.detail}')}")
+        for window in windows
+        if window.offset_ms is None
+    ]
+    band = (-limits.late, limits.early) if limits else None
+    title = "Offset over time" + (", within the limits on green" if limits else "")
+    zero = [(0.0, 0.0, finding.curve.length, 0.0)]
+    return Chart(title, "time (s)", "offset (ms), video late > 0", dots, lines, zero, band, marks)
 
 
 def _plain(text: str) -> str:

@@ -1,76 +1,60 @@
-"""The HTML report: tables, figures, sound and videos in one file that needs nothing beside it."""
+"""The one style of HTML pages: title, summary, parts. They are read offline, from any folder, and run nothing.
+
+Pages have no script, so that no name in a run or a study can become one: figures that hovering helps are drawings with
+titles (see chart), and tables that want sorting lie beside the page as CSV.
+"""
 
 import base64
 import html
-
-import pandas as pd
+from pathlib import Path
 
 from slts import __version__
-from slts.reporting.figures import Picture, sample_pictures, scaled_picture
-from slts.reporting.table import MISSING, ResultTable
+from slts.reporting.figures import Picture
+from slts.reporting.table import aligned
 
-STYLE = """
-:root { color-scheme: light }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem;
-  color: #1a1a1a; background: #fff }
-section { margin: 1.6rem 0 }
-table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums }
-caption { text-align: left; white-space: nowrap; font-weight: 600; padding: .3rem 0 }
-th, td { padding: .2rem .4rem; white-space: nowrap }
-td:first-child, thead th:first-child { position: sticky; left: 0; background: inherit }
-tr { background: #fff } tbody tr:nth-child(even) { background: #f5f5f5 }
-thead tr { border-top: 2px solid; border-bottom: 1px solid } tbody tr:last-child { border-bottom: 2px solid }
-tbody tr:has(th) { background: #fff; border-top: 1px solid #999 } tbody th { padding-top: .4rem }
-p { margin: .15rem 0 } small { color: #555 }
-figure { margin: 1.2rem 0 } img { max-width: 100%; height: auto }
-label { display: flex; align-items: center; gap: .6rem; margin: .2rem 0 } label span { width: 5.5rem }
-video { max-width: 100% } audio { height: 2.2rem; width: 20rem; max-width: 75% }
-"""
+STYLE = Path(__file__).with_name("page.css")
 
 
-def report(tables: list[ResultTable], pictures: list[Picture], results: pd.DataFrame, sounds: int, runs: str) -> str:
-    """An HTML page of the tables, the pictures and at most ``sounds`` clips of ``runs``, to be seen and heard."""
-    parts = [f"<section>{table.to_html()}</section>" for table in tables]
-    parts += ["<h2>Figures</h2>", *map(_figure, pictures)] if pictures else []
-    clips = list(_clips(results, sounds))
-    parts += ["<h2>Clips</h2>", *clips] if clips else []
+def page(title: str, headline: str, summary: list[str], parts: list[str]) -> str:
+    """An HTML page. ``title``, ``headline`` (the sentence to be remembered) and ``summary`` are plain text and are
+    escaped; ``parts`` are HTML."""
+    said = "".join(f"<p>{html.escape(line)}</p>\n" for line in summary)
     body = "\n".join(parts)
     return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>slts: results</title>\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<link rel="icon" href="data:,">\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>Results</h1>\n'
-        f"<p>Made by <code>slts tables runs={html.escape(runs)}</code>, slts {__version__}. Best figure in bold, second"
-        f" best underlined, by corpus, split and side; {MISSING} is a figure that is missing.</p>\n"
-        f"{body}\n</body>\n</html>\n"
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{html.escape(title)}</title>\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
+        f"<style>\n{STYLE.read_text(encoding='utf-8')}</style>\n</head>\n<body>\n<h1>{html.escape(title)}</h1>\n"
+        f'<p class="headline">{html.escape(headline)}</p>\n{said}{body}\n'
+        f'<p class="small">Made by slts {__version__}.</p>\n</body>\n</html>\n'
     )
 
 
-def _clips(results: pd.DataFrame, most: int):
-    """The first clip of every run, then the second, until there are ``most``."""
-    rows = results[results["split"].isin(["test", "val"])].drop_duplicates(["run", "split"])
-    found = [(place, row, file) for _, row in rows.iterrows() for place, file in enumerate(sample_pictures(row))]
-    for _, row, file in sorted(found, key=lambda item: item[0])[:most]:
-        title = f"{row['run']} ({row['system']}) on {row['split']} of {row['corpus']}: {file.stem}"
-        sounds = {"generated": file.with_suffix(".wav"), "recorded": file.with_name(f"{file.stem}-recorded.wav")}
-        players = "".join(
-            f'<label><span>{name}</span><audio controls preload="metadata"'
-            f' src="{_embedded(sound.read_bytes(), "audio/wav")}"></audio></label>'
-            for name, sound in sounds.items()
-            if sound.is_file()
-        )
-        video = file.with_suffix(".mp4")
-        if video.is_file():
-            source = _embedded(video.read_bytes(), "video/mp4")
-            players += f'<video controls preload="metadata" src="{source}"></video>'
-        picture = scaled_picture(file, title)
-        yield (_figure(picture) if picture else f"<p>{html.escape(title)}</p>") + players
+def section(title: str, *parts: str) -> str:
+    """HTML under a heading; nothing where there is nothing under it."""
+    return f"<section>\n<h2>{html.escape(title)}</h2>\n{''.join(parts)}\n</section>" if any(parts) else ""
 
 
-def _figure(picture: Picture) -> str:
+def cards(*parts: str) -> str:
+    """Figures or clips side by side where there is room."""
+    return f'<div class="cards">{"".join(f"""<div class="card">{part}</div>""" for part in parts)}</div>'
+
+
+def figure(picture: Picture) -> str:
     caption = html.escape(picture.caption, quote=True)
-    source = _embedded(picture.data, picture.mime)
+    source = embedded(picture.data, picture.mime)
     return f'<figure><img alt="{caption}" src="{source}"><figcaption><small>{caption}</small></figcaption></figure>'
 
 
-def _embedded(data: bytes, mime: str) -> str:
+def embedded(data: bytes, mime: str) -> str:
+    """The address of a picture, sound or film that is part of the page."""
     return f"data:{mime};base64,{base64.b64encode(data).decode()}"
+
+
+def plain_table(titles: list[str], rows: list[list[str]], words: int, caption: str = "") -> str:
+    """A table that scrolls in its own box. ``titles`` and cells are HTML; the first ``words`` columns are words."""
+    above = f"<caption><span>{html.escape(caption)}</span></caption>" if caption else ""
+    body = "\n".join("<tr>" + "".join(aligned("td", row, words)) + "</tr>" for row in rows)
+    head = "".join(aligned("th", titles, words))
+    return (
+        f'<div class="scroll"><table>{above}\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>'
+    )

@@ -28,10 +28,7 @@ OPINIONS = {"intelligibility": "mos_i", "naturalness": "mos_n"}
 
 def table1(corpora: dict[str, Corpus], published: dict) -> ResultTable:
     """Clips and hours of the splits of prepared corpora."""
-    rows = [
-        {"corpus": corpus, "system": None, "by": "published", **facts}
-        for corpus, facts in published["table1_splits"].items()
-    ]
+    rows = []
     for corpus in corpora.values():
         splits = corpus.facts["splits"]
         row = {"corpus": corpus.label, "system": None, "by": "ours", "speakers": len(corpus.facts.get("speakers", []))}
@@ -39,6 +36,8 @@ def table1(corpora: dict[str, Corpus], published: dict) -> ResultTable:
         row |= {f"{name}_h": facts["hours"] for name, facts in splits.items()}
         rejected = sum(corpus.facts.get("rejected", {}).values())
         rows.append(row | {"note": f"{rejected} clips rejected" if rejected else ""})
+    for corpus, facts in published["table1_splits"].items():
+        rows.append({"corpus": corpus, "system": None, "by": "published", **facts})
     frame = pd.DataFrame(rows, columns=["corpus", "system", "by", *SIZES, "note"])
     return ResultTable("table1", "Corpora", frame, SIZES)
 
@@ -166,18 +165,18 @@ def _dummy(row: pd.Series, clips: pd.DataFrame) -> dict:
 
 
 def _beside(theirs: pd.DataFrame, ours: pd.DataFrame, systems: tuple[str, ...]) -> pd.DataFrame:
-    """Published rows of each corpus, then ours; a system of ``systems`` without a run has a row that says so."""
+    """Our rows of each corpus, then the published; corpora with runs of ours first. A system of ``systems`` without a
+    run has a row that says so."""
     parts = []
-    for corpus in dict.fromkeys([*theirs["corpus"], *ours["corpus"]]):
+    for corpus in dict.fromkeys([*ours["corpus"], *theirs["corpus"]]):
         mine = ours[ours["corpus"] == corpus]
-        parts.append(theirs[theirs["corpus"] == corpus].assign(by="published"))
-        if mine.empty:
-            parts.append(pd.DataFrame([{"corpus": corpus, "by": "ours", "run": NO_RUN}]))
-            continue
-        for system in dict.fromkeys([*systems, *mine["system"]]):
+        for system in dict.fromkeys([*systems, *mine["system"]]) if len(mine) else ():
             runs = mine[mine["system"] == system]
             absent = pd.DataFrame([{"corpus": corpus, "system": system, "by": "ours", "run": NO_RUN}])
             parts.append(absent if runs.empty else runs)
+        if mine.empty:
+            parts.append(pd.DataFrame([{"corpus": corpus, "by": "ours", "run": NO_RUN}]))
+        parts.append(theirs[theirs["corpus"] == corpus].assign(by="published"))
     bounds = [f"{name}_{end}" for name in PAPER for end in ("low", "high")]
     opinions = [f"{name}{end}" for name in OPINIONS.values() for end in ("", "_ci")]
     frame = pd.concat(parts, ignore_index=True)

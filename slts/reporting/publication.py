@@ -18,8 +18,9 @@ from omegaconf import OmegaConf
 from slts.errors import UserError
 from slts.files import sha256
 from slts.json_lines import read_rows
+from slts.reporting.corpora import Corpus
 from slts.reporting.figures import offset_histograms, offsets_against_truth, sample_pictures
-from slts.reporting.results import load_results
+from slts.reporting.results import find_corpora, load_results
 from slts.secrecy import for_others
 from slts.systems.trained import TrainedRun
 from slts.training.state import load_state
@@ -65,7 +66,7 @@ def write_publication(run: TrainedRun, out: Path, samples: int) -> pd.DataFrame 
         (out / "results.jsonl").write_text("".join(json.dumps(for_others(row)) + "\n" for row in rows))
     results = load_results(run.directory.path) if rows else None
     if results is not None:
-        _draw(results, out / "figures")
+        _draw(results, find_corpora(run.directory.path), out / "figures")
     inside = run.directory.path.resolve()
     for picture in _clips(run, results)[:samples]:
         for file in (picture.with_name(picture.stem + kind) for kind in KINDS):
@@ -86,8 +87,8 @@ def place(made: Path, folder: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _draw(results: pd.DataFrame, folder: Path) -> None:
-    drawn = {"offsets": offset_histograms(results, {}), "offsets_against_truth": offsets_against_truth(results)}
+def _draw(results: pd.DataFrame, corpora: dict[str, Corpus], folder: Path) -> None:
+    drawn = {"offsets": offset_histograms(results, corpora), "offsets_against_truth": offsets_against_truth(results)}
     for name, picture in drawn.items():
         if picture:
             folder.mkdir(exist_ok=True)

@@ -44,8 +44,7 @@ def table3(published: dict, clip: tuple[Path, str] | None) -> ResultTable:
     """
     theirs = published["table3_offset_sensitivity"]
     by_delay = [{"system": f"{row['offset_ms']} ms late", **row} for row in theirs]
-    rows = [{"corpus": f"GRID {PUBLISHED_CLIP}", "by": "published", **row} for row in by_delay]
-    remarks = []
+    rows, remarks = [], []
     if clip is None:
         remarks.append("No clip was found, so nothing was computed.")
     else:
@@ -57,6 +56,7 @@ def table3(published: dict, clip: tuple[Path, str] | None) -> ResultTable:
             late = delayed(audio, row["offset_ms"] * SAMPLE_RATE // 1000)
             scores = score_pair(audio, late, metrics=NAMES)
             rows.append({"corpus": name, "system": row["system"], "by": "ours", **scores})
+    rows += [{"corpus": f"GRID {PUBLISHED_CLIP}", "by": "published", **row} for row in by_delay]
     frame = pd.DataFrame(rows, columns=["corpus", "system", "by", *NAMES])
     return ResultTable("table3", "Sensitivity to a delay", frame, NAMES, remarks, ranked=False)
 

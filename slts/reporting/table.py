@@ -9,7 +9,7 @@ from operator import itemgetter
 
 import pandas as pd
 
-from slts.metrics.columns import COLUMNS
+from slts.metrics.columns import COLUMNS, Column
 from slts.spreadsheet import csv_text
 
 MISSING = "\N{EN DASH}"
@@ -138,18 +138,22 @@ class ResultTable:
         return titles[1:], words - 1, groups
 
     def to_html(self) -> str:
+        """With the direction in which a figure is better, what it means as a title, and published rows by class."""
         titles, words, groups = self.grouped(*self.cells(html.escape, "<b>{}</b>".format, "<u>{}</u>".format))
-        body = []
+        titles = titles[:words] + [headed(COLUMNS[name]) for name in self.figures]
+        sides, body = iter(self.frame.get("by", [""] * len(self.frame))), []
         for corpus, rows in groups:
             if corpus is not None:
-                body.append(f'<tr><th colspan="{len(titles)}" style="text-align: left">{corpus}</th></tr>')
-            body += ["<tr>" + "".join(_aligned("td", row, words)) + "</tr>" for row in rows]
+                body.append(f'<tr><th colspan="{len(titles)}" style="text-align: left"><span>{corpus}</span></th></tr>')
+            for row in rows:
+                kind = ' class="published"' if next(sides) == "published" else ""
+                body.append(f"<tr{kind}>{''.join(aligned('td', row, words))}</tr>")
         lines = "\n".join(body)
         notes = "".join(f"<p><small>{html.escape(note)}</small></p>" for note in self.footnotes())
         return (
-            f'<div style="overflow-x: auto">\n<table>\n'
+            f'<div class="scroll" style="overflow-x: auto">\n<table>\n'
             f"<caption>{html.escape(self.heading)}</caption>\n"
-            f"<thead><tr>{''.join(_aligned('th', titles, words))}</tr></thead>\n"
+            f"<thead><tr>{''.join(aligned('th', titles, words))}</tr></thead>\n"
             f"<tbody>\n{lines}\n</tbody></table>\n</div>{notes}"
         )
 
@@ -203,7 +207,14 @@ def latex(text: str) -> str:
     return "".join(special.get(character, character) for character in text)
 
 
-def _aligned(tag: str, cells: list[str], words: int) -> list[str]:
+def headed(column: Column) -> str:
+    """The heading of a figure in HTML: title, unit and which way is better; what it means comes by hovering."""
+    arrow = {"high": " \N{UPWARDS ARROW}", "low": " \N{DOWNWARDS ARROW}"}.get(column.better, "")
+    unit = f" {column.unit}" if column.unit and column.unit not in column.title.split() else ""
+    return f'<abbr title="{html.escape(column.means, quote=True)}">{html.escape(column.title + unit)}{arrow}</abbr>'
+
+
+def aligned(tag: str, cells: list[str], words: int) -> list[str]:
     """Table cells, the first ``words`` of them to the left and the others, figures, to the right.
 
     Each says it itself: notebooks and wikis bring styles of their own.

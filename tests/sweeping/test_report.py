@@ -70,6 +70,10 @@ def test_names_in_a_study_are_neither_formulas_nor_links(tmp_path):
     ]
     page = (tmp_path / "report.md").read_text()
     assert "# Study &lt;b&gt;" in page
+    shown = (tmp_path / "report.html").read_text()
+    assert "<h1>Study &lt;b&gt;</h1>" in shown and "<b>" not in shown.replace("<b>-0.5</b>", "")
+    assert "Trial 0 is best: val/a_stoi -0.5, with name==1+1." in shown and "<script" not in shown
+    assert shown.count("<circle") == 2 and "name=[a](http://x.example)|b</title>" in shown
     assert r"\[a\](http&#58;//x.example)\|b" in page and "[a](" not in page
 
 
