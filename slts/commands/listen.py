@@ -8,7 +8,7 @@
 
 Every answer is on the disk at once, in DIR/answers/. Whenever a rater ends, DIR/ratings.csv is made of them, which
 `slts score ratings=DIR/ratings.csv` reads, and DIR/raters.csv with attention checks and remarks. Only this machine is
-served unless host= says more, and without encryption, which a proxy in front can add. DIR is of the owner alone: plan.json
+served unless host= says more, and without encryption, which a proxy in front can add. Keep DIR to yourself: plan.json
 tells whose each clip is.
 """
 

@@ -1,5 +1,7 @@
 """What raters are asked of a clip, in the words of ITU-T P.800."""
 
+from slts.metrics.opinion import PREFERENCE
+
 SCALE = {5: "Excellent", 4: "Good", 3: "Fair", 2: "Poor", 1: "Bad"}
 """Absolute category rating."""
 
@@ -10,9 +12,8 @@ QUESTIONS = {
     "visual_quality": "How good is the picture?",
     "overall": "How good is the clip as a whole?",
 }
-PREFERENCE = "preference"
-"""All versions of a clip on one page, of which one is chosen."""
 CHOICE = "Which one do you like best?"
+"""Asked of all versions of a clip on one page, for the aspect PREFERENCE."""
 
 OF_SOUND = ("intelligibility", "naturalness")
 """Asked of speech: SLTS, section 5.4."""

@@ -51,7 +51,7 @@ def hearing_order(clips: int, systems: int, rater: int, seed: int, own: np.rando
 
 
 def with_checks(trials: list, checks: list, every: int, own: np.random.Generator) -> list:
-    """The trials, and one of ``checks`` at a random place in each whole stretch of ``every``, never first; 0 is none."""
+    """The trials, and one of ``checks`` at random in each whole stretch of ``every``, never first; 0 is none."""
     mixed = list(trials)
     stretches = range(len(trials) // every) if every else ()
     for stretch in reversed(stretches):
