@@ -71,7 +71,7 @@ def build(config: DictConfig, out: Path) -> list[str]:
             steps = steps_of(clips, keys, names, training, aspects, config.check_every, config.seed, number, token)
             raters.append(Rater(f"r{number + 1:02}", token, steps))
         write_whole(made / PAGE, (files("slts.listening") / PAGE).read_bytes())
-        Plan(asked_of(config), secrets.token_hex(3), aspects, consent, clips, tuple(raters)).save(made)
+        Plan(asked_of(config), f"test{secrets.token_hex(3)}", aspects, consent, clips, tuple(raters)).save(made)
         if out.exists():
             out.rmdir()
         made.rename(out)

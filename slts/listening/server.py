@@ -61,7 +61,13 @@ class ListeningServer(ThreadingHTTPServer):
         if kind == CONSENT:
             return about | {"text": plan.consent}
         asked = {name: QUESTIONS[name] for name in plan.rated}
-        words = {"questions": asked, "scale": [[score, word] for score, word in SCALE.items()], "devices": DEVICES}
+        checks = any(one.kind == CHECK for one in rater.steps)
+        words = {
+            "checks": checks,
+            "questions": asked,
+            "scale": [[score, word] for score, word in SCALE.items()],
+            "devices": DEVICES,
+        }
         return about | words | {"choice": CHOICE_QUESTION, "preference": PREFERENCE, "longest": LONGEST_REMARK}
 
 
