@@ -75,7 +75,7 @@ def _serve(config, plan, out: Path) -> None:
         raise UserError(
             f"host={config.host} port={config.port}: {reason}; choose another, port=0 takes a free one"
         ) from None
-    host = socket.gethostname() if config.host in ("0.0.0.0", "::") else config.host
+    host = socket.gethostname() if config.host == "0.0.0.0" else config.host
     with server:
         for rater in plan.raters:
             answered = f"{server.answers.turn(rater)} of {len(rater.steps)}"

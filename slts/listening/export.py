@@ -4,7 +4,7 @@ from pathlib import Path
 
 from slts.listening.answers import answers_of
 from slts.listening.aspects import PREFERENCE
-from slts.listening.plan import CHECK, CHOICE, RATING, REMARK, SETUP, Plan, Rater
+from slts.listening.plan import CHECK, CHOICE, RATING, REMARK, SETUP, Plan, Rater, Step
 from slts.spreadsheet import write_csv
 
 RATINGS, RATERS = "ratings.csv", "raters.csv"
@@ -27,7 +27,7 @@ def write_tables(folder: Path, plan: Plan) -> list[dict]:
         for order, row in sorted(answered.items()):
             step = rater.steps[order]
             facts = {"rater": rater.name, "order": order, "test": plan.test, "passed": about["passed"]}
-            facts |= {"time": row["time"], "seconds": row["seconds"]}
+            facts |= {"time": row.get("time"), "seconds": row["seconds"]}
             for score in _scores(plan, step, row):
                 ratings.append(facts | score)
     write_csv(folder / RATINGS, RATING_COLUMNS, ratings)
@@ -35,7 +35,7 @@ def write_tables(folder: Path, plan: Plan) -> list[dict]:
     return raters
 
 
-def _scores(plan: Plan, step, row: dict) -> list[dict]:
+def _scores(plan: Plan, step: Step, row: dict) -> list[dict]:
     if step.kind == RATING:
         given = [(0, aspect, score) for aspect, score in row["answer"].items()]
     elif step.kind == CHOICE:

@@ -20,6 +20,7 @@ FILE = "plan.json"
 LARGEST = 2**26
 """Bytes of a plan that is read."""
 TOKEN = r"[A-Za-z0-9_-]{16,64}"
+TEST = r"test[0-9a-f]{6}"
 CONSENT, SETUP, TRAINING, RATING, CHECK, CHOICE, REMARK = KINDS = (
     "consent", "setup", "training", "rating", "check", "choice", "remark",
 )  # fmt: skip
@@ -135,13 +136,17 @@ def _check(plan: Plan) -> None:
     """Raises ValueError where a plan could lead out of its folder, or nowhere."""
     if not all(re.fullmatch(r"\d{3,6}\.(wav|mp4)", clip.file) for clip in plan.clips):
         raise ValueError("a clip has another name than this program gives")
+    if not re.fullmatch(TEST, plan.test) or not isinstance(plan.consent, str) or not isinstance(plan.asked, dict):
+        raise ValueError("the test has another name, text or settings than this program gives")
     if not all(name in (*QUESTIONS, PREFERENCE) for name in plan.aspects):
         raise ValueError("an aspect is not known")
     for rater in plan.raters:
         if not re.fullmatch(TOKEN, rater.token) or not re.fullmatch(r"r\d+", rater.name):
             raise ValueError("a rater has another name or token than this program gives")
         for step in rater.steps:
-            if step.kind not in KINDS or not all(place in range(len(plan.clips)) for place in step.clips):
+            fewest = 0 if step.kind in (CONSENT, REMARK) else 2 if step.kind == CHOICE else 1
+            whole = step.kind in KINDS and len(step.clips) >= fewest
+            if not whole or not all(place in range(len(plan.clips)) for place in step.clips):
                 raise ValueError(f"a step of {rater.name} is not known")
     for names in ([rater.name for rater in plan.raters], [rater.token for rater in plan.raters]):
         if len(set(names)) < len(names):

@@ -179,7 +179,9 @@ def test_a_plan_that_leads_out_of_its_folder_is_no_plan(runs, tmp_path):
         changed(lambda plan: plan["raters"][0]["steps"][1].update(clips=[99])),
         changed(lambda plan: plan["raters"][0]["steps"][1].update(clips=[-1])),
         changed(lambda plan: plan["raters"][0]["steps"][1].update(kind="open")),
+        changed(lambda plan: plan["raters"][0]["steps"][2].update(clips=[])),
         changed(lambda plan: plan.update(aspects=["smell"])),
+        changed(lambda plan: plan.update(test="../../x")),
         changed(lambda plan: plan.pop("clips")),
     ]  # fmt: skip
     for text in texts:
