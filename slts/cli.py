@@ -26,6 +26,7 @@ VERBS = {
     "offsets": "measure the audio-visual offset of every clip, or take it out",
     "recogniser": "train the recogniser of k-WER on a corpus's own sound",
     "sweep": "one worker of a study of settings; start as many as there are machines",
+    "listen": "a listening test of what runs gave: blind, balanced, served to raters",
     "publish": "give a run away with its scores and a model card, on the hub or as a folder",
     "config": "what a run was",
     "completion": "a script by which bash or zsh completes verbs, keys and values",

@@ -29,6 +29,7 @@ COMMON = {
         "action", "run", "weights", "offsets", "data", "out", "calibrate", "above_confidence", "window", "standard",
         "json", "report", "faces",
     ),
+    "listen": ("runs", "out", "clips", "aspects", "raters", "consent", "serve", "host", "port"),
     "score": ("reference", "generated", "out", "workers", "mos", "whisper", "recogniser", "text", "ratings", "offsets",
               "reference_offsets"),
 }  # fmt: skip

@@ -18,7 +18,8 @@ dependencies pip would bring torchaudio, which is not needed and asks for a torc
 Two tables can be scored instead:
 
   slts score ratings=ratings.csv out=mos.csv
-    mean opinion score of each system and aspect with its 95 % t interval
+    mean opinion score of each system and aspect with 95 % intervals: Student's t over pooled ratings (interval, as
+    published), a bootstrap over raters and clips (low, high), Wilson's of preferences; and paired differences
   slts score offsets=dsm.csv reference_offsets=syncnet.csv out=agreement.csv
     Offset-R2 (the reference's spread is the denominator), bias, MAE and share within 10 ms
 """
@@ -43,7 +44,7 @@ from slts.evaluation.doubts import count_doubts, notes_on
 from slts.evaluation.sounds import read_pair, sound_folder
 from slts.files import refuse_sources
 from slts.metrics import METRICS, score_pairs, summarise
-from slts.metrics.opinion import opinion_table, read_ratings
+from slts.metrics.opinion import opinion_differences, opinion_table, read_ratings
 from slts.metrics.quality import PESQ_MODES
 from slts.metrics.scoring import DURATIONS, FACTS, PLAIN, PREDICTED, WHOLE, predicted_by
 from slts.offsets.agreement import offset_agreement
@@ -124,11 +125,23 @@ def score_folders(config: DictConfig, out: Path) -> None:
 
 
 def score_ratings(config: DictConfig, out: Path) -> None:
-    """Scores a table of opinions. Raises UserError if it cannot be read."""
-    rows = opinion_table(_read(read_ratings, "ratings", config.ratings))
+    """Scores a table of opinions: of all raters, and where some failed attention checks, of the others once more.
+    Raises UserError if it cannot be read."""
+    ratings = _read(read_ratings, "ratings", config.ratings)
+    failed = set(ratings["rater"][~ratings["passed"]])
+    kept = {"all": ratings, **({"passed": ratings[~ratings["rater"].isin(failed)]} if failed else {})}
+    tables = {name: opinion_table(part) for name, part in kept.items()}
+    rows = [row | {"of": name} for name, table in tables.items() for row in table]
     write_csv(out, list(rows[0]), rows)
-    print(f"{len(rows)} systems and aspects in {out}")
-    print(json.dumps({"opinion": rows}, allow_nan=False))
+    raters = ratings["rater"].nunique()
+    print(f"{len(tables['all'])} systems and aspects in {out}")
+    if failed:
+        print(f"{len(failed)} of {raters} raters failed an attention check; the rows of=passed are without them")
+    told = {"opinion": tables["all"], "differences": opinion_differences(ratings), "raters": raters}
+    told |= {"excluded": sorted(failed)}
+    if failed:
+        told |= {"opinion_passed": tables["passed"], "differences_passed": opinion_differences(kept["passed"])}
+    print(json.dumps(told, allow_nan=False))
 
 
 def score_offsets(config: DictConfig, out: Path) -> None:

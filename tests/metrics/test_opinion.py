@@ -1,10 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import t
+from scipy.stats import binomtest, t
 
 from slts.metrics import opinion_score
-from slts.metrics.opinion import opinion_table, read_ratings
+from slts.metrics.opinion import crossed_interval, opinion_differences, opinion_table, read_ratings, wilson_interval
 
 
 def ratings_with_sum(total: int) -> np.ndarray:
@@ -77,3 +77,49 @@ def test_bad_tables(tmp_path, text, message):
     (tmp_path / "ratings.csv").write_text(text)
     with pytest.raises(ValueError, match=message):
         read_ratings(tmp_path / "ratings.csv")
+
+
+def test_ratings_that_depend_on_the_rater_alone_have_the_interval_of_raters():
+    """Twelve raters who give every clip their own score: 120 ratings know no more than 12."""
+    own = np.random.default_rng(0).normal(3, 1, 12)
+    scores = np.repeat(own[:, None], 10, axis=1)
+    low, high = crossed_interval(scores)
+    assert (high - low) / 2 == pytest.approx(1.96 * own.std() / np.sqrt(12), rel=0.05)
+    assert (high - low) / 2 > 2.5 * opinion_score(scores.ravel())[1]
+    assert crossed_interval(scores.T) == pytest.approx((low, high), abs=0.1)
+    assert crossed_interval(scores[:1]) == crossed_interval(scores[:, :1]) == (None, None)
+
+
+def test_clips_that_a_rater_left_out_do_not_count():
+    scores = np.random.default_rng(1).integers(1, 6, (12, 10)).astype(float)
+    scores[:6, 0] = np.nan
+    low, high = crossed_interval(scores)
+    assert low < np.nanmean(scores) < high
+
+
+@pytest.mark.parametrize(("chosen", "n"), [(0, 10), (5, 10), (41, 120), (120, 120)])
+def test_wilsons_interval_is_scipys(chosen, n):
+    theirs = binomtest(chosen, n).proportion_ci(method="wilson")
+    assert wilson_interval(chosen / n, n) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
+def test_differences_are_of_the_same_rater_and_clip():
+    """Raters differ by 2 and clips by 1, the systems by exactly 1: paired, nothing of that is left."""
+    rows = [
+        (rater, clip, system, "naturalness", score + 2 * rater + clip)
+        for rater in (0, 1)
+        for clip in (0, 1)
+        for system, score in (("ours", 1), ("theirs", 0))
+    ]
+    rows += [(2, 0, "ours", "naturalness", 5), (0, 0, "ours", "sync", 4)]  # without a partner
+    (row,) = opinion_differences(pd.DataFrame(rows, columns=["rater", "clip", "system", "aspect", "score"]))
+    assert (row["system"], row["minus"], row["mean"], row["pairs"]) == ("ours", "theirs", 1, 4)
+    assert (row["interval"], row["low"], row["high"]) == (0, 1, 1)
+
+
+def test_who_did_not_pass_is_read(tmp_path):
+    file = tmp_path / "ratings.csv"
+    file.write_text("rater,clip,system,aspect,score,passed\n1,a,s,n,3,1\n2,a,s,n,3,0\n")
+    assert read_ratings(file)["passed"].tolist() == [True, False]
+    file.write_text("rater,clip,system,aspect,score\n1,a,s,n,3\n")
+    assert read_ratings(file)["passed"].tolist() == [True]
