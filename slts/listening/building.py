@@ -39,7 +39,9 @@ asked for and not kept. Taking part is voluntary: you can stop at any time, and 
 
 def asked_of(config: DictConfig) -> dict:
     """The settings that make a test."""
-    return {key: value for key, value in OmegaConf.to_container(config).items() if key not in RUNNING}
+    asked = OmegaConf.to_container(config)
+    assert isinstance(asked, dict)
+    return {key: value for key, value in asked.items() if key not in RUNNING}
 
 
 def build(config: DictConfig, out: Path) -> list[str]:

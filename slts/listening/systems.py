@@ -86,13 +86,12 @@ def common_keys(systems: list[System]) -> list[str]:
 
 def refuse_other_recordings(systems: list[System], key: str) -> None:
     """Raises UserError where what runs were given of a clip is not the same recording."""
-    first, *others = [(one, one.recorded.read(key).audio) for one in systems if one.recorded] or [None]
-    for one, audio in others:
-        shorter = min(len(audio), len(first[1]))
-        if not np.array_equal(audio[:shorter], first[1][:shorter]):
+    heard = [(one.name, one.recorded.read(key).audio) for one in systems if one.recorded]
+    for (first, reference), (name, audio) in zip(heard[:1] * len(heard), heard, strict=True):
+        shorter = min(len(audio), len(reference))
+        if not np.array_equal(audio[:shorter], reference[:shorter]):
             raise UserError(
-                f"runs=: {first[0].name} and {one.name} were given different recordings of {key}; evaluate both on the"
-                " same data="
+                f"runs=: {first} and {name} were given different recordings of {key}; evaluate both on the same data="
             )
 
 

@@ -10,6 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from slts.offsets.alignment import described
+from slts.offsets.course import Course
+from slts.offsets.curve import OffsetCurve
 from slts.offsets.finding import Finding
 from slts.offsets.verdict import CANNOT_TELL, FAIL, PASS, Limits, Verdict
 from slts.reporting.chart import Chart, Dot
@@ -65,13 +67,16 @@ def offset_page(findings: list[Finding], verdicts: list[Verdict | None], limits:
 
 def _headline(pairs: list[tuple[Finding, Verdict | None]], limits: Limits | None) -> str:
     """How many, and the worst of them."""
-    told = [finding for finding, _ in pairs if finding.course]
+    told = [(finding.key, finding.course) for finding, _ in pairs if finding.course]
     said = f"{counted(len(pairs), 'video')}, the offset of {len(told)} can be told."
     if limits:
-        counts = {word: sum(verdict.word == word for _, verdict in pairs) for word in (PASS, FAIL, CANNOT_TELL)}
+        words = [verdict.word for _, verdict in pairs if verdict]
+        counts = {word: words.count(word) for word in (PASS, FAIL, CANNOT_TELL)}
         said = f"{', '.join(f'{count} {word}' for word, count in counts.items())}."
-    worst = max(told, key=lambda finding: max(map(abs, finding.course.extremes)), default=None)
-    return said + (f" The largest offset is that of {_plain(worst.key)}: {described(worst.course)}." if worst else "")
+    if told:
+        key, course = max(told, key=lambda one: max(map(abs, one[1].extremes)))
+        said += f" The largest offset is that of {_plain(key)}: {described(course)}."
+    return said
 
 
 def _overview(pairs: list[tuple[Finding, Verdict | None]]) -> str:
@@ -100,7 +105,7 @@ def _card(number: int, finding: Finding, verdict: Verdict | None, limits: Limits
             said += "; beyond the limits " + ", ".join(f"{a:g}-{b:g} s" for a, b in verdict.stretches)
     else:
         said = f"cannot tell ({finding.cannot_tell})"
-    drawn = _chart(finding, limits).to_svg() if finding.curve and len(finding.curve.windows) > 1 else ""
+    drawn = _chart(finding.curve, course, limits).to_svg() if finding.curve and len(finding.curve.windows) > 1 else ""
     source = quote(os.path.relpath(finding.video.resolve(), place.resolve().parent).replace(os.sep, "/"), safe="/")
     # A name with a colon would be read as the scheme of an address.
     player = f'<video controls preload="none" src="./{source}"></video>'
@@ -109,28 +114,28 @@ def _card(number: int, finding: Finding, verdict: Verdict | None, limits: Limits
     return f'<div class="card{" film" * bool(drawn)}" id="video-{number}">{title}{player}{drawn}{said}</div>'
 
 
-def _chart(finding: Finding, limits: Limits | None) -> Chart:
+def _chart(curve: OffsetCurve, course: Course | None, limits: Limits | None) -> Chart:
     """What ``curve_figure`` draws, for hovering."""
-    course, windows = finding.course, finding.curve.windows
     dots = [
         Dot(
             window.seconds, window.offset_ms, strength=0.3 + 0.7 * min(1.0, max(0.0, window.confidence)),
             said=f"{window.seconds:.1f} s: {window.offset_ms:+.0f} ms, confidence {window.confidence:.2f}",
         )
-        for window in finding.curve.told
+        for window in curve.told
     ]  # fmt: skip
     lines = [
         (piece.start, piece.at_start_ms, piece.end, piece.at_start_ms + course.drift / 60 * (piece.end - piece.start))
-        for piece in (course.pieces if course else ())
+        for course in ([course] if course else [])
+        for piece in course.pieces
     ]
     marks = [
         (window.seconds, f"{window.seconds:.1f} s: no offset, {_plain(f'{window.reason} {window.detail}')}")
-        for window in windows
+        for window in curve.windows
         if window.offset_ms is None
     ]
     band = (-limits.late, limits.early) if limits else None
     title = "Offset over time" + (", within the limits on green" if limits else "")
-    zero = [(0.0, 0.0, finding.curve.length, 0.0)]
+    zero = [(0.0, 0.0, curve.length, 0.0)]
     return Chart(title, "time (s)", "offset (ms), video late > 0", dots, lines, zero, band, marks)
 
 
