@@ -1,0 +1,40 @@
+"""Films of a drawn head that visitors can try, made when the demo starts: nothing of the kind lies in the package."""
+
+from pathlib import Path
+
+import numpy as np
+
+from slts.audio import SAMPLE_RATE
+from slts.corpora.synthetic.head import speaking_head
+from slts.data.media import encode_h264, mux, write_sound
+
+LATE_MS = 200
+"""By how much the picture of late films lags."""
+IN_SYNC, LATE, JUMP, WRONG = (
+    "in sync", f"picture {LATE_MS} ms late", f"{LATE_MS} ms late halfway on", "a sound that does not fit",
+)  # fmt: skip
+SPEECH = "speech.wav"
+"""Other words than the films have, for their lips."""
+
+
+def draw_examples(folder: Path) -> dict[str, Path]:
+    """Films by what is wrong with them, written into ``folder`` with SPEECH beside; all of one drawing of two
+    sentences, as drawing is what takes time."""
+    clip = speaking_head(speaker=1, sentences=2)
+    half = len(clip.audio) // 2
+    swapped = np.concatenate([clip.audio[half:], clip.audio[:half]])
+    early = np.pad(clip.audio[LATE_MS * SAMPLE_RATE // 1000 :], (0, LATE_MS * SAMPLE_RATE // 1000))
+    picture = encode_h264(clip.frames, clip.fps)
+    long = encode_h264(np.concatenate([clip.frames] * 4), clip.fps)
+    films = {
+        IN_SYNC: (picture, clip.audio),
+        LATE: (picture, early),
+        JUMP: (long, np.concatenate([clip.audio, clip.audio, early, early])),
+        WRONG: (picture, clip.audio[::-1]),
+    }
+    found = {}
+    for number, (name, (frames, sound)) in enumerate(films.items()):
+        found[name] = folder / f"example-{number}.mp4"
+        mux(frames, np.ascontiguousarray(sound), found[name])
+    write_sound(folder / SPEECH, swapped)
+    return found
