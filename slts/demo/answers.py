@@ -148,7 +148,7 @@ def verdict_of(finding: Finding, limits: Limits | None) -> tuple[str, str]:
     if course.kind == "constant":
         early = "early" if course.mean_ms > 0 else "late"
         which = "lags" if course.mean_ms > 0 else "leads"
-        said = f"the video {which} the audio by {abs(course.mean_ms):.0f} ms: its sound comes too {early}"
+        said = f"the video {which} the audio by {abs(course.mean_ms):.0f} ms: its sound comes {early}"
     else:
         said = f"the offset is not the same all along: {described(course)}"
     if not finding.sure:
@@ -181,4 +181,6 @@ def dub_answer(run: TrainedRun, video: Path, audio: Path, faces: str | None, fol
     facts = dub(run, video, audio, out, Manner(faces))
     left = facts["without_face"]
     without = f"; {left} without a face are left as they are" if left else ""
-    return Dub(f"{facts['frames']} pictures with lips drawn to the sound{without}. The film says so of itself.", out)
+    return Dub(
+        f"{facts['frames']} pictures with lips drawn to the sound{without}. The file says that they are synthetic.", out
+    )

@@ -13,13 +13,13 @@ LATE_MS = 200
 IN_SYNC, LATE, JUMP, WRONG = (
     "in sync", f"picture {LATE_MS} ms late", f"{LATE_MS} ms late halfway on", "a sound that does not fit",
 )  # fmt: skip
-SPEECH = "speech.wav"
-"""Other words than the films have, for their lips."""
+SPEECH = "other words"
+"""A sound for the lips of the films."""
 
 
 def draw_examples(folder: Path) -> dict[str, Path]:
-    """Films by what is wrong with them, written into ``folder`` with SPEECH beside; all of one drawing of two
-    sentences, as drawing is what takes time."""
+    """Films by what is wrong with them, and SPEECH, written into ``folder``; all of one drawing of two sentences, as
+    drawing is what takes time."""
     clip = speaking_head(speaker=1, sentences=2)
     half = len(clip.audio) // 2
     swapped = np.concatenate([clip.audio[half:], clip.audio[:half]])
@@ -36,5 +36,6 @@ def draw_examples(folder: Path) -> dict[str, Path]:
     for number, (name, (frames, sound)) in enumerate(films.items()):
         found[name] = folder / f"example-{number}.mp4"
         mux(frames, np.ascontiguousarray(sound), found[name])
-    write_sound(folder / SPEECH, swapped)
+    found[SPEECH] = folder / "other-words.wav"
+    write_sound(found[SPEECH], swapped)
     return found

@@ -18,7 +18,7 @@ from slts.offsets.verdict import STANDARDS
 
 TITLE = "slts: lips and sound"
 INTRO = (
-    "# Lips and sound\n"
+    "# slts: lips and sound\n"
     "Measure how far picture and sound of a talking face are apart and take it out, let a silent face speak, or let a"
     " face say something else."
 )
@@ -33,6 +33,10 @@ NO_RUN = {
     " name=lips` makes one, and `slts demo dub=runs/lips` shows it here.",
 }  # fmt: skip
 NO_STANDARD = "none"
+WAITING = "The answer appears here."
+SHOW = """() => [...document.querySelectorAll('.said')].find(one => one.offsetParent)
+  ?.scrollIntoView({block: 'nearest', behavior: 'smooth'})"""
+"""On a phone the answer is below the form."""
 LOOK = """
 .gradio-container { max-width: 64rem !important; margin: auto }
 .said { padding: .7rem .9rem; border-radius: .5rem; background: var(--background-fill-secondary);
@@ -78,25 +82,20 @@ class _Maker:
     folder: Path
 
     def video(self, label: str) -> gr.Video:
-        return _uploads_only(gr.Video(label=label, sources=["upload"], include_audio=True, height=280))
+        return _uploads_only(gr.Video(label=label, sources=["upload"], include_audio=True, height=280, buttons=[]))
 
-    def example(self, name: str) -> str:
-        return str(self.drawn.result()[name])
-
-    def speech(self) -> str:
-        return str(self.drawn.result()[IN_SYNC].with_name(SPEECH))
-
-    def examples(self, names: tuple[str, ...], fill: Callable, outputs: list, then: Callable) -> None:
-        """A button for each example: fills the form and asks at once."""
+    def examples(self, ways: dict[str, tuple[str, ...]], form: list, ask: Callable) -> None:
+        """A button for each way to fill the form with examples by name; it asks at once."""
         gr.Markdown("Or try a drawn head:")
         with gr.Row(elem_classes="examples"):
-            for name in names:
-                button = gr.Button(name, size="sm")
-                filled = button.click(
-                    lambda name=name: fill(name), None, outputs, queue=False, show_progress="hidden",
-                    api_visibility="private",
-                )  # fmt: skip
-                then(filled.then)
+            for label, names in ways.items():
+
+                def fill(names: tuple[str, ...] = names) -> str | list[str]:
+                    files = [str(self.drawn.result()[name]) for name in names]
+                    return files if len(files) > 1 else files[0]
+
+                click = gr.Button(label, size="sm").click
+                ask(click(fill, None, form, queue=False, show_progress="hidden", api_visibility="private").then)
 
     def ask(self, on: Callable, work: Callable, inputs: list, said: gr.HTML, shown: list) -> None:
         """Has ``work(folder, *inputs)`` answer: the class and the text of ``said``, then what each of ``shown`` shows,
@@ -114,7 +113,18 @@ class _Maker:
                 updates = [gr.update(value=file and str(file), visible=file is not None) for file in files]
                 yield [_said(word, text), *updates]
 
-        on(answered, inputs, [said, *shown], concurrency_id="work", concurrency_limit=1, api_visibility="private")
+        asked = on(
+            answered, inputs, [said, *shown], concurrency_id="work", concurrency_limit=1, api_visibility="private"
+        )
+        asked.then(None, js=SHOW)
+
+    def forget(self, form: list, said: gr.HTML, shown: list) -> None:
+        """What was answered goes as soon as another file is dropped."""
+        gr.on(
+            [event for part in form for event in (part.upload, part.clear)],
+            lambda: [_said("", WAITING), *(gr.update(value=None, visible=False) for _ in shown)],
+            None, [said, *shown], queue=False, show_progress="hidden", api_visibility="private",
+        )  # fmt: skip
 
 
 def refusal(error: UserError | Reject, given: tuple) -> str:
@@ -153,11 +163,13 @@ def _offset_tab(runs: Runs, make: _Maker) -> None:
             video = make.video("Video of a talking face")
             standard = gr.Radio([*names, NO_STANDARD], value=next(iter(names)), label="Standard to judge by")
             button = gr.Button("Measure", variant="primary")
-            buttons = gr.Group()
+            examples = gr.Column()
         with gr.Column(min_width=300):
-            said = gr.HTML(_said("", "The verdict appears here."))
-            curve = gr.Image(label="Offset over time", visible=False, elem_classes="curve", buttons=["fullscreen"])
-            mended = gr.Video(label="Mended: the picture as it is, the sound moved", visible=False, height=280)
+            said = gr.HTML(_said("", WAITING), padding=False)
+            curve = gr.Image(show_label=False, visible=False, elem_classes="curve", buttons=["fullscreen"])
+            mended = gr.Video(
+                label="Mended: the picture as it is, the sound moved", visible=False, height=280, buttons=["download"]
+            )
             file = gr.DownloadButton("Download the mended video", visible=False)
 
     def work(folder: Path, given: str | None, chosen: str):
@@ -168,8 +180,9 @@ def _offset_tab(runs: Runs, make: _Maker) -> None:
         make.ask(on, work, [video, standard], said, [curve, mended, file])
 
     ask(button.click)
-    with buttons:
-        make.examples((IN_SYNC, LATE, JUMP, WRONG), make.example, [video], ask)
+    with examples:
+        make.examples({name: (name,) for name in (IN_SYNC, LATE, JUMP, WRONG)}, [video], ask)
+    make.forget([video], said, [curve, mended, file])
 
 
 def _speech_tab(runs: Runs, make: _Maker) -> None:
@@ -179,12 +192,12 @@ def _speech_tab(runs: Runs, make: _Maker) -> None:
             video = make.video("Video of a talking face; its sound is not heard")
             voice = gr.Dropdown(speakers, value=speakers[0], label="Voice", visible=len(speakers) > 1)
             button = gr.Button("Speak", variant="primary")
-            buttons = gr.Group()
+            examples = gr.Column()
         with gr.Column(min_width=300):
-            said = gr.HTML(_said("", "The speech appears here."))
-            film = gr.Video(label="The video with this speech", visible=False, height=280)
-            sound = gr.Audio(label="Speech", visible=False, type="filepath", interactive=False)
-            mel = gr.Image(label="Its log-mel", visible=False, elem_classes="curve", buttons=["fullscreen"])
+            said = gr.HTML(_said("", WAITING), padding=False)
+            film = gr.Video(label="The video with this speech", visible=False, height=280, buttons=["download"])
+            sound = gr.Audio(label="Speech", visible=False, type="filepath", interactive=False, buttons=["download"])
+            mel = gr.Image(show_label=False, visible=False, elem_classes="curve", buttons=["fullscreen"])
 
     def work(folder: Path, given: str | None, speaker: str):
         answer = speech_answer(runs.speech, admit(given, "video", make.bounds), speaker, runs.faces, folder)
@@ -194,8 +207,9 @@ def _speech_tab(runs: Runs, make: _Maker) -> None:
         make.ask(on, work, [video, voice], said, [film, sound, mel])
 
     ask(button.click)
-    with buttons:
-        make.examples((IN_SYNC,), make.example, [video], ask)
+    with examples:
+        make.examples({"a silent head": (IN_SYNC,)}, [video], ask)
+    make.forget([video], said, [film, sound, mel])
 
 
 def _dub_tab(runs: Runs, make: _Maker) -> None:
@@ -203,12 +217,14 @@ def _dub_tab(runs: Runs, make: _Maker) -> None:
         with gr.Column(min_width=300):
             video = make.video("Video of a face")
             sound = _uploads_only(gr.Audio(label="What the lips shall say", sources=["upload", "microphone"],
-                                           type="filepath", editable=False))  # fmt: skip
+                                           type="filepath", editable=False, buttons=[]))  # fmt: skip
             button = gr.Button("Dub", variant="primary")
-            buttons = gr.Group()
+            examples = gr.Column()
         with gr.Column(min_width=300):
-            said = gr.HTML(_said("", "The dubbed film appears here."))
-            film = gr.Video(label="The film with lips drawn to the sound", visible=False, height=280)
+            said = gr.HTML(_said("", WAITING), padding=False)
+            film = gr.Video(
+                label="The film with lips drawn to the sound", visible=False, height=280, buttons=["download"]
+            )
             file = gr.DownloadButton("Download the dubbed film", visible=False)
 
     def work(folder: Path, face: str | None, speech: str | None):
@@ -220,5 +236,6 @@ def _dub_tab(runs: Runs, make: _Maker) -> None:
         make.ask(on, work, [video, sound], said, [film, file])
 
     ask(button.click)
-    with buttons:
-        make.examples((IN_SYNC,), lambda name: [make.example(name), make.speech()], [video, sound], ask)
+    with examples:
+        make.examples({"a head and other words": (IN_SYNC, SPEECH)}, [video, sound], ask)
+    make.forget([video, sound], said, [film, file])

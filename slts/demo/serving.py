@@ -42,7 +42,7 @@ def served(config, runs: Runs) -> Iterator[str]:
                 server_name=config.host, server_port=config.port, max_file_size=round(config.max_mb * 1e6),
                 share=False, quiet=True, prevent_thread_lock=True, ssr_mode=False, mcp_server=False, run_history=False,
                 enable_monitoring=False, allowed_paths=[], footer_links=[], show_error=False, css=LOOK,
-                theme=gr.themes.Default(font=FONT, font_mono=MONO),
+                theme=gr.themes.Default(primary_hue="indigo", font=FONT, font_mono=MONO),
             )  # fmt: skip
         except OSError as error:
             raise UserError(

@@ -35,7 +35,8 @@ def curve_figure(finding: Finding, limits: Limits | None = None) -> bytes:
     if told := curve.told:
         seconds, offsets, sure = np.array([(w.seconds, w.offset_ms, w.confidence) for w in told]).T
         points = axis.scatter(seconds, offsets, c=sure, cmap="viridis_r", s=12, zorder=3)
-        figure.colorbar(points, ax=axis, label="confidence", pad=0.01)
+        if len(told) > 1:
+            figure.colorbar(points, ax=axis, label="confidence", pad=0.01)
     if course:
         for piece in course.pieces:
             ends = np.array([piece.start, piece.end])
@@ -48,6 +49,7 @@ def curve_figure(finding: Finding, limits: Limits | None = None) -> bytes:
                   label=MISSING)  # fmt: skip
     if limits or untold:
         axis.legend(fontsize=7, loc="upper right")
+    axis.margins(y=0.2)
     axis.set(xlim=(0, curve.length), xlabel="time (s)", ylabel="offset (ms), video late > 0")
     said = described(course) if course else f"cannot tell: {(finding.cannot_tell or '').partition(':')[0]}"
     axis.set_title(_plain(f"{finding.key}: {said}").replace("$", r"\$"), fontsize=9)  # else Matplotlib's mathematics
