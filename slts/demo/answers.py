@@ -32,6 +32,9 @@ TOLD = {
 }
 """What a word of Reject means to somebody who dropped a file."""
 
+PICTURE = (5.5, 3.0)
+"""Inches of the curve, small enough for its letters to be read on a phone."""
+
 
 @dataclass(frozen=True)
 class Runs:
@@ -121,7 +124,7 @@ def offset_answer(run: TrainedRun, video: Path, limits: Limits | None, faces: st
     curve = mended = None
     if finding.curve:
         curve = folder / "offset.png"
-        write_whole(curve, curve_figure(finding, limits))
+        write_whole(curve, curve_figure(finding, limits, PICTURE))
     if finding.course and finding.sure:
         mended = _mended(finding, folder)
     return Offset(word, sentence, curve, mended)

@@ -10,9 +10,7 @@ from slts.data.media import encode_h264, mux, write_sound
 
 LATE_MS = 200
 """By how much the picture of late films lags."""
-IN_SYNC, LATE, JUMP, WRONG = (
-    "in sync", f"picture {LATE_MS} ms late", f"{LATE_MS} ms late halfway on", "a sound that does not fit",
-)  # fmt: skip
+IN_SYNC, LATE, WRONG = "in sync", f"picture {LATE_MS} ms late", "a sound that does not fit"
 SPEECH = "other words"
 """A sound for the lips of the films."""
 
@@ -25,17 +23,10 @@ def draw_examples(folder: Path) -> dict[str, Path]:
     swapped = np.concatenate([clip.audio[half:], clip.audio[:half]])
     early = np.pad(clip.audio[LATE_MS * SAMPLE_RATE // 1000 :], (0, LATE_MS * SAMPLE_RATE // 1000))
     picture = encode_h264(clip.frames, clip.fps)
-    long = encode_h264(np.concatenate([clip.frames] * 4), clip.fps)
-    films = {
-        IN_SYNC: (picture, clip.audio),
-        LATE: (picture, early),
-        JUMP: (long, np.concatenate([clip.audio, clip.audio, early, early])),
-        WRONG: (picture, clip.audio[::-1]),
-    }
-    found = {}
-    for number, (name, (frames, sound)) in enumerate(films.items()):
-        found[name] = folder / f"example-{number}.mp4"
-        mux(frames, np.ascontiguousarray(sound), found[name])
+    sounds = {IN_SYNC: clip.audio, LATE: early, WRONG: clip.audio[::-1]}
+    found = {name: folder / f"example-{number}.mp4" for number, name in enumerate(sounds)}
+    for name, sound in sounds.items():
+        mux(picture, np.ascontiguousarray(sound), found[name])
     found[SPEECH] = folder / "other-words.wav"
     write_sound(found[SPEECH], swapped)
     return found

@@ -12,7 +12,7 @@ import gradio as gr
 
 from slts.data.clip import Reject
 from slts.demo.answers import Bounds, Runs, admit, dub_answer, in_words, offset_answer, speech_answer
-from slts.demo.examples import IN_SYNC, JUMP, LATE, SPEECH, WRONG
+from slts.demo.examples import IN_SYNC, LATE, SPEECH, WRONG
 from slts.errors import UserError
 from slts.offsets.verdict import STANDARDS
 
@@ -39,10 +39,11 @@ SHOW = """() => [...document.querySelectorAll('.said')].find(one => one.offsetPa
 """On a phone the answer is below the form."""
 LOOK = """
 .gradio-container { max-width: 64rem !important; margin: auto }
-.said { padding: .7rem .9rem; border-radius: .5rem; background: var(--background-fill-secondary);
+p.said { margin: 0 !important; padding: .7rem .9rem; border-radius: .5rem; background: var(--background-fill-secondary);
   border-left: .35rem solid var(--neutral-400); font-size: 1.05rem; line-height: 1.45; overflow-wrap: anywhere }
 .said.PASS { border-color: #2e9e4f } .said.FAIL { border-color: #d6304a } .said.CANNOT { border-color: #c78a00 }
 .examples button { min-width: fit-content !important; flex-grow: 1 }
+button[aria-label="Trim video to selection"] { display: none } /* would load FFmpeg from elsewhere */
 .curve img { background: #fff; border-radius: .4rem }
 """
 
@@ -166,7 +167,7 @@ def _offset_tab(runs: Runs, make: _Maker) -> None:
             examples = gr.Column()
         with gr.Column(min_width=300):
             said = gr.HTML(_said("", WAITING), padding=False)
-            curve = gr.Image(show_label=False, visible=False, elem_classes="curve", buttons=["fullscreen"])
+            curve = gr.Image(show_label=False, visible=False, elem_classes="curve", buttons=[])
             mended = gr.Video(
                 label="Mended: the picture as it is, the sound moved", visible=False, height=280, buttons=["download"]
             )
@@ -181,7 +182,7 @@ def _offset_tab(runs: Runs, make: _Maker) -> None:
 
     ask(button.click)
     with examples:
-        make.examples({name: (name,) for name in (IN_SYNC, LATE, JUMP, WRONG)}, [video], ask)
+        make.examples({name: (name,) for name in (IN_SYNC, LATE, WRONG)}, [video], ask)
     make.forget([video], said, [curve, mended, file])
 
 
@@ -197,7 +198,7 @@ def _speech_tab(runs: Runs, make: _Maker) -> None:
             said = gr.HTML(_said("", WAITING), padding=False)
             film = gr.Video(label="The video with this speech", visible=False, height=280, buttons=["download"])
             sound = gr.Audio(label="Speech", visible=False, type="filepath", interactive=False, buttons=["download"])
-            mel = gr.Image(show_label=False, visible=False, elem_classes="curve", buttons=["fullscreen"])
+            mel = gr.Image(show_label=False, visible=False, elem_classes="curve", buttons=[])
 
     def work(folder: Path, given: str | None, speaker: str):
         answer = speech_answer(runs.speech, admit(given, "video", make.bounds), speaker, runs.faces, folder)
