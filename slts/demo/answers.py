@@ -32,6 +32,7 @@ TOLD = {
 }
 """What a word of Reject means to somebody who dropped a file."""
 
+MB = 2**20
 PICTURE = (5.5, 3.0)
 """Inches of the curve, small enough for its letters to be read on a phone."""
 
@@ -92,7 +93,7 @@ def admit(given: str | None, what: str, bounds: Bounds, sound: bool = False) -> 
     try:
         refuse_special(file)
         size, seconds = file.stat().st_size, None
-        if 0 < size <= bounds.max_mb * 1e6:
+        if 0 < size <= bounds.max_mb * MB:
             seconds = _heard(file, bounds.max_seconds) if sound else probe(file)[0]
     except Reject as reject:
         raise UserError(f"The {what} cannot be used: {in_words(reject)}.") from None
@@ -101,7 +102,7 @@ def admit(given: str | None, what: str, bounds: Bounds, sound: bool = False) -> 
     if not size:
         raise UserError(f"The {what} is empty: it has no bytes.")
     if seconds is None:
-        raise UserError(f"The {what} has {size / 1e6:.0f} MB, and at most {bounds.max_mb} MB are taken.")
+        raise UserError(f"The {what} has {size / MB:.0f} MB, and at most {bounds.max_mb} MB are taken.")
     if seconds > bounds.max_seconds:
         raise UserError(f"The {what} is longer than the {bounds.max_seconds:g} s that are taken; cut it.")
     return file

@@ -168,9 +168,7 @@ def _offset_tab(runs: Runs, make: _Maker) -> None:
         with gr.Column(min_width=300):
             said = gr.HTML(_said("", WAITING), padding=False)
             curve = gr.Image(show_label=False, visible=False, elem_classes="curve", buttons=[])
-            mended = gr.Video(
-                label="Mended: the picture as it is, the sound moved", visible=False, height=280, buttons=["download"]
-            )
+            mended = gr.Video(label="Mended video: its sound is moved", visible=False, height=280, buttons=["download"])
             file = gr.DownloadButton("Download the mended video", visible=False)
 
     def work(folder: Path, given: str | None, chosen: str):
@@ -190,7 +188,7 @@ def _speech_tab(runs: Runs, make: _Maker) -> None:
     speakers = list(runs.speech.corpus["speakers"])
     with gr.Row():
         with gr.Column(min_width=300):
-            video = make.video("Video of a talking face; its sound is not heard")
+            video = make.video("Video of a talking face")
             voice = gr.Dropdown(speakers, value=speakers[0], label="Voice", visible=len(speakers) > 1)
             button = gr.Button("Speak", variant="primary")
             examples = gr.Column()

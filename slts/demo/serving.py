@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from slts.demo.answers import Bounds, Runs
+from slts.demo.answers import MB, Bounds, Runs
 from slts.demo.examples import draw_examples
 from slts.errors import UserError
 
@@ -39,7 +39,7 @@ def served(config, runs: Runs) -> Iterator[str]:
         page.queue(max_size=config.queue, default_concurrency_limit=1, api_open=False)
         try:
             _, address, _ = page.launch(
-                server_name=config.host, server_port=config.port, max_file_size=round(config.max_mb * 1e6),
+                server_name=config.host, server_port=config.port, max_file_size=config.max_mb * MB,
                 share=False, quiet=True, prevent_thread_lock=True, ssr_mode=False, mcp_server=False, run_history=False,
                 enable_monitoring=False, allowed_paths=[], footer_links=[], show_error=False, css=LOOK,
                 theme=gr.themes.Default(primary_hue="indigo", font=FONT, font_mono=MONO),

@@ -42,7 +42,7 @@ def demo(speaking, drawing, tmp_path) -> Iterator[str]:
     process.join(20)
     assert process.exitcode == 130
     assert (tmp_path / "err").read_text() == "slts demo: interrupted\n"
-    assert list(temporary.iterdir()) == []
+    assert not list(temporary.glob("slts-demo-*"))
 
 
 def test_every_tab_answers_and_what_is_no_video_is_refused(demo, tmp_path):
@@ -61,7 +61,7 @@ def test_every_tab_answers_and_what_is_no_video_is_refused(demo, tmp_path):
                 panel.get_by_role("button", name=example, exact=True).click()
                 answer = panel.locator(".said.FAIL" if tab == "Offset" else ".said.done")
                 answer.wait_for(timeout=60_000)
-                assert not tab == "Offset" or "lags the audio by 2" in answer.inner_text()
+                assert tab != "Offset" or "lags the audio by 2" in answer.inner_text()
                 shown = panel.locator("video").last  # the answer's
                 page.wait_for_function("film => film.readyState >= 2", arg=shown.element_handle(), timeout=10_000)
                 assert page.evaluate("document.documentElement.scrollWidth") == width
@@ -79,7 +79,7 @@ def _refuses_strange_files(page, folder: Path) -> None:
     panel = page.get_by_role("tabpanel").filter(visible=True)
     panel.get_by_role("button", name="Clear").click()
     panel.locator("input[type=file]").set_input_files(folder / "giant.mp4")
-    page.get_by_text("exceeds the maximum").wait_for(timeout=10_000)
+    page.get_by_text("exceed the maximum allowed size").wait_for(timeout=10_000)
     page.reload()
     panel.locator("input[type=file]").set_input_files(folder / "junk'; $(x).mp4")
     panel.get_by_role("button", name="Clear").wait_for(timeout=10_000)
