@@ -33,6 +33,7 @@ TOLD = {
 """What a word of Reject means to somebody who dropped a file."""
 
 MB = 2**20
+"""Bytes, as the page counts them too."""
 PICTURE = (5.5, 3.0)
 """Inches of the curve, small enough for its letters to be read on a phone."""
 
@@ -72,6 +73,8 @@ class Offset:
 
 @dataclass(frozen=True)
 class Speech:
+    """The answer to a silent picture: .wav, the video with it, and a PNG."""
+
     sentence: str
     sound: Path
     film: Path
@@ -80,6 +83,8 @@ class Speech:
 
 @dataclass(frozen=True)
 class Dub:
+    """The answer to a face and a sound."""
+
     sentence: str
     film: Path
 
@@ -149,7 +154,9 @@ def verdict_of(finding: Finding, limits: Limits | None) -> tuple[str, str]:
     if course is None:
         reason, _, detail = (finding.cannot_tell or "").partition(": ")
         return CANNOT_TELL, f"No offset can be told: {TOLD.get(reason) or detail or reason}."
-    if course.kind == "constant":
+    if course.kind == "constant" and abs(course.mean_ms) < 0.5:
+        said = "picture and sound are together"
+    elif course.kind == "constant":
         early = "early" if course.mean_ms > 0 else "late"
         which = "lags" if course.mean_ms > 0 else "leads"
         said = f"the video {which} the audio by {abs(course.mean_ms):.0f} ms: its sound comes {early}"
@@ -161,9 +168,13 @@ def verdict_of(finding: Finding, limits: Limits | None) -> tuple[str, str]:
         return "Offset", f"{said[0].upper()}{said[1:]}."
     word = judge(course, finding.sure, limits).word
     verb = "does not allow" if word == FAIL else "allows"
-    name = limits.source.partition(" (")[0]
     bounds = f"sound at most {limits.early:g} ms early and {limits.late:g} ms late"
-    return word, f"{said[0].upper()}{said[1:]}, which {name} {verb} ({bounds})."
+    return word, f"{said[0].upper()}{said[1:]}, which {short_name(limits)} {verb} ({bounds})."
+
+
+def short_name(limits: Limits) -> str:
+    """Of the document, without its year."""
+    return limits.source.partition(" (")[0]
 
 
 def speech_answer(run: TrainedRun, video: Path, speaker: str | None, faces: str | None, folder: Path) -> Speech:

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import gradio as gr
 
 from slts.data.clip import Reject
-from slts.demo.answers import Bounds, Runs, admit, dub_answer, in_words, offset_answer, speech_answer
+from slts.demo.answers import Bounds, Runs, admit, dub_answer, in_words, offset_answer, short_name, speech_answer
 from slts.demo.examples import IN_SYNC, LATE, SPEECH, WRONG
 from slts.errors import UserError
 from slts.offsets.verdict import STANDARDS
@@ -133,8 +133,9 @@ def refusal(error: UserError | Reject, given: tuple) -> str:
     if isinstance(error, Reject):
         return f"The video cannot be used: {in_words(error)}."
     text = str(error)
-    for place in sorted((one for one in given if isinstance(one, str) and "/" in one), key=len, reverse=True):
-        text = text.replace(place, "what you gave")
+    for place in filter(None, given):
+        for key, what in (("video", "video"), ("audio", "sound")):
+            text = text.replace(f"{key}={place}: ", f"The {what} cannot be used: ")
     return text
 
 
@@ -157,7 +158,7 @@ def _uploads_only(component):
 
 
 def _offset_tab(runs: Runs, make: _Maker) -> None:
-    names = {f"{limits.source.partition(' (')[0]}": limits for limits in STANDARDS.values()}
+    names = {short_name(limits): limits for limits in STANDARDS.values()}
     gr.Markdown(SIGN)
     with gr.Row():
         with gr.Column(min_width=300):

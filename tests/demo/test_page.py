@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import FORKED, ROOT, _command
 
+from slts.errors import UserError
+
 gradio = pytest.importorskip("gradio")
 playwright = pytest.importorskip("playwright.sync_api")
 httpx = pytest.importorskip("httpx")
@@ -102,3 +104,10 @@ def test_addresses_in_place_of_uploads_are_not_fetched():
     component = _uploads_only(gradio.Video())
     with pytest.raises(gradio.Error, match="not fetched"):
         component.move_resource_to_block_cache("http://127.0.0.1:9/a.mp4")
+
+
+def test_a_refusal_says_no_place_of_the_machine():
+    from slts.demo.page import refusal
+
+    said = refusal(UserError("video=/tmp/slts-demo-1/a.mp4: no_face: no face"), ("/tmp/slts-demo-1/a.mp4", None))
+    assert said == "The video cannot be used: no_face: no face"
