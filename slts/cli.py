@@ -25,6 +25,7 @@ VERBS = {
     "tables": "the paper's tables, ours beside the published, and a page with sound",
     "offsets": "measure the audio-visual offset of every clip, or take it out",
     "recogniser": "train the recogniser of k-WER on a corpus's own sound",
+    "demo": "a page in the browser: drop a video, get its offset, its speech or its dub",
     "sweep": "one worker of a study of settings; start as many as there are machines",
     "listen": "a listening test of what runs gave: blind, balanced, served to raters",
     "publish": "give a run away with its scores and a model card, on the hub or as a folder",

@@ -79,3 +79,22 @@ def tiny_corpus(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("corpus") / "tiny"
     slts("prepare", "corpus=synthetic", "profile=lagged", "clips=24", "val=0.2", "test=0.2", "workers=1", f"out={out}")
     return out
+
+
+@pytest.fixture(scope="session")
+def speaking(tiny_corpus, tmp_path_factory) -> Path:
+    """A run of task=slts after one step."""
+    from ranks import TINY
+
+    runs = tmp_path_factory.mktemp("speaking")
+    slts("train", f"data={tiny_corpus}", f"runs={runs}", "name=a", *TINY, "steps=1", "validate_every=1")
+    return runs / "a"
+
+
+@pytest.fixture(scope="session")
+def drawing(tiny_corpus, tmp_path_factory) -> Path:
+    """A run of task=wav2lip after one step."""
+    runs = tmp_path_factory.mktemp("dubbing")
+    slts("train", f"data={tiny_corpus}", f"runs={runs}", "name=lips", "experiment=wav2lip_cpu", "tracking=none",
+         "steps=1", "validate_every=1", "validate_clips=1", "model.width=0.125", "batch_size=4")  # fmt: skip
+    return runs / "lips"

@@ -9,7 +9,7 @@ from conftest import ROOT
 
 ROOMS = (
     "audio", "metrics", "data", "layers", "training", "systems", "offsets", "corpora", "recognition", "evaluation",
-    "listening", "reporting", "sweeping", "commands",
+    "listening", "reporting", "sweeping", "demo", "commands",
 )  # fmt: skip
 """Each imports of itself and of those before it."""
 LAUNCHED = ("cli", "train", "evaluate")

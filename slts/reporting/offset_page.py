@@ -22,19 +22,21 @@ from slts.reporting.table import MISSING
 NO_OFFSET = "no offset"
 
 
-def curve_figure(finding: Finding, limits: Limits | None = None) -> bytes:
+def curve_figure(finding: Finding, limits: Limits | None = None, inches: tuple[float, float] = (8, 3)) -> bytes:
     """PNG of the windows' offsets over time, the darker the surer, with the course, the limits and what has none."""
     curve, course = finding.curve, finding.course
     assert curve is not None, "a figure is drawn of windows"
-    figure = Figure(figsize=(8, 3), layout="constrained")
+    figure = Figure(figsize=inches, layout="constrained")
     axis = figure.subplots()
     if limits:
         axis.axhspan(-limits.late, limits.early, color="tab:green", alpha=0.1, label="within the limits")
     axis.axhline(0, color="grey", linewidth=0.6)
     if told := curve.told:
         seconds, offsets, sure = np.array([(w.seconds, w.offset_ms, w.confidence) for w in told]).T
-        points = axis.scatter(seconds, offsets, c=sure, cmap="viridis_r", s=12, zorder=3)
-        figure.colorbar(points, ax=axis, label="confidence", pad=0.01)
+        least = None if len(told) > 1 else 0.0  # a single one is as dark as any
+        points = axis.scatter(seconds, offsets, c=sure, cmap="viridis_r", s=12, zorder=3, vmin=least)
+        if len(told) > 1:
+            figure.colorbar(points, ax=axis, label="confidence", pad=0.01)
     if course:
         for piece in course.pieces:
             ends = np.array([piece.start, piece.end])
@@ -47,6 +49,7 @@ def curve_figure(finding: Finding, limits: Limits | None = None) -> bytes:
                   label=NO_OFFSET)  # fmt: skip
     if limits or untold:
         axis.legend(fontsize=7, loc="upper right")
+    axis.margins(y=0.2)
     axis.set(xlim=(0, curve.length), xlabel="time (s)", ylabel="offset (ms), video late > 0")
     said = described(course) if course else f"cannot tell: {(finding.cannot_tell or '').partition(':')[0]}"
     axis.set_title(_plain(f"{finding.key}: {said}").replace("$", r"\$"), fontsize=9)  # else Matplotlib's mathematics

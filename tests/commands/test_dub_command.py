@@ -65,14 +65,6 @@ def frames(path: Path) -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def drawing(tiny_corpus, tmp_path_factory) -> Path:
-    runs = tmp_path_factory.mktemp("dubbing")
-    slts("train", f"data={tiny_corpus}", f"runs={runs}", "name=lips", "experiment=wav2lip_cpu", "tracking=none",
-         "steps=1", "validate_every=1", "validate_clips=1", "model.width=0.125", "batch_size=4")  # fmt: skip
-    return runs / "lips"
-
-
-@pytest.fixture(scope="module")
 def given(tmp_path_factory) -> Path:
     """film.mp4: 40 frames at 20 a second with a face; speech.wav: 1.5 s."""
     folder = tmp_path_factory.mktemp("given")

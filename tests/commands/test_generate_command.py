@@ -13,22 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import ROOT, slts
+from conftest import ROOT
 from flash_and_beep import beep, flash_frames, write_video
-from ranks import TINY
 
 from slts.cli import run
 from slts.data.media import read_clip
 from slts.files import UNFINISHED
 
 CASES = Path(os.environ.get("SLTS_CASES", ROOT.parent / "shared" / "cases"))
-
-
-@pytest.fixture(scope="module")
-def speaking(tiny_corpus, tmp_path_factory) -> Path:
-    runs = tmp_path_factory.mktemp("speaking")
-    slts("train", f"data={tiny_corpus}", f"runs={runs}", "name=a", *TINY, "steps=1", "validate_every=1")
-    return runs / "a"
 
 
 @pytest.fixture(scope="module")
