@@ -15,6 +15,7 @@ from slts.demo.answers import Bounds, Runs, admit, dub_answer, in_words, offset_
 from slts.demo.examples import IN_SYNC, LATE, SPEECH, WRONG
 from slts.errors import UserError
 from slts.offsets.verdict import STANDARDS
+from slts.systems.trained import TrainedRun
 
 TITLE = "slts: lips and sound"
 INTRO = (
@@ -64,9 +65,9 @@ def build_page(runs: Runs, bounds: Bounds, drawn: Future, folder: Path, keep_min
         with gr.Tab("Offset"):
             _offset_tab(runs, make)
         with gr.Tab("Speech"):
-            _speech_tab(runs, make) if runs.speech else gr.Markdown(NO_RUN["speech"])
+            _speech_tab(runs.speech, runs.faces, make) if runs.speech else gr.Markdown(NO_RUN["speech"])
         with gr.Tab("Dub"):
-            _dub_tab(runs, make) if runs.dub else gr.Markdown(NO_RUN["dub"])
+            _dub_tab(runs.dub, runs.faces, make) if runs.dub else gr.Markdown(NO_RUN["dub"])
         gr.Markdown(
             f"At most {bounds.max_mb} MB and {bounds.max_seconds:g} s a file. What you drop stays on the machine that"
             f" serves this page, and is removed after {keep_minutes} minutes."
@@ -185,8 +186,8 @@ def _offset_tab(runs: Runs, make: _Maker) -> None:
     make.forget([video], said, [curve, mended, file])
 
 
-def _speech_tab(runs: Runs, make: _Maker) -> None:
-    speakers = list(runs.speech.corpus["speakers"])
+def _speech_tab(run: TrainedRun, faces: str | None, make: _Maker) -> None:
+    speakers = list(run.corpus["speakers"])
     with gr.Row():
         with gr.Column(min_width=300):
             video = make.video("Video of a talking face")
@@ -200,7 +201,7 @@ def _speech_tab(runs: Runs, make: _Maker) -> None:
             mel = gr.Image(show_label=False, visible=False, elem_classes="curve", buttons=[])
 
     def work(folder: Path, given: str | None, speaker: str):
-        answer = speech_answer(runs.speech, admit(given, "video", make.bounds), speaker, runs.faces, folder)
+        answer = speech_answer(run, admit(given, "video", make.bounds), speaker, faces, folder)
         return "done", answer.sentence, answer.film, answer.sound, answer.mel
 
     def ask(on: Callable) -> None:
@@ -212,7 +213,7 @@ def _speech_tab(runs: Runs, make: _Maker) -> None:
     make.forget([video], said, [film, sound, mel])
 
 
-def _dub_tab(runs: Runs, make: _Maker) -> None:
+def _dub_tab(run: TrainedRun, faces: str | None, make: _Maker) -> None:
     with gr.Row():
         with gr.Column(min_width=300):
             video = make.video("Video of a face")
@@ -229,7 +230,7 @@ def _dub_tab(runs: Runs, make: _Maker) -> None:
 
     def work(folder: Path, face: str | None, speech: str | None):
         admitted = admit(face, "video", make.bounds), admit(speech, "sound", make.bounds, sound=True)
-        answer = dub_answer(runs.dub, *admitted, runs.faces, folder)
+        answer = dub_answer(run, *admitted, faces, folder)
         return "done", answer.sentence, answer.film, answer.film
 
     def ask(on: Callable) -> None:
