@@ -2,7 +2,7 @@
 # Sets up .venv if need be and runs the whole test suite; arguments go to pytest.
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
-# One thread a worker: the suite runs as many workers as there are cores.
+# One thread a worker, and a worker more than there are cores, as tests wait for the processes that they start.
 export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 say "running the tests"
-python -m pytest -n auto --dist loadfile "$@"
+python -m pytest -n "$(($(getconf _NPROCESSORS_ONLN) + 1))" --dist loadfile "$@"
