@@ -54,12 +54,13 @@ def make_corpus(config) -> dict:
 
 
 def _verify(config) -> int:
+    from slts.data.cluster import Cluster
     from slts.data.shards import read_corpus_json
     from slts.data.verification import table, verify_corpus
 
     data = Path(config.data)
     corpus = read_corpus_json(data)
-    found = verify_corpus(data, config.workers)
+    found = verify_corpus(data, config.workers, Cluster.of(config, data / "corpus.json"))
     print(table(corpus["name"], found))
     for fault in found.faults:
         print(fault)

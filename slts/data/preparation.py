@@ -1,7 +1,7 @@
 """Raw corpus to shards: utterance -> clip -> face crop -> sample -> shard -> corpus.json.
 
 The unit of work is one shard, made whole by one process, so that the result does not depend on the number of workers
-or on interruptions; slts.data.assembly puts the shards together.
+and machines or on interruptions; slts.data.assembly puts the shards together.
 """
 
 import errno
@@ -16,8 +16,9 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from slts.data.assembly import assemble_shard, facts_of, merge_shards
-from slts.data.claim import claimed, remove_unfinished
+from slts.data.claim import MARKER, claimed, remove_unfinished
 from slts.data.clip import Clip, Reject
+from slts.data.cluster import Cluster
 from slts.data.cutting import LONGEST, cut, refuse_too_long
 from slts.data.faces import FaceCrop, crop
 from slts.data.media import VIDEO_SUFFIXES, encode_flac, encode_h264
@@ -26,7 +27,7 @@ from slts.data.utterance import Utterance
 from slts.errors import UserError
 from slts.folders import printable
 
-PLACES = ("action", "data", "out", "root", "workers", "s3fd_weights")
+PLACES = ("action", "data", "out", "root", "workers", "engine", "address", "s3fd_weights")
 """Keys that say where and how to work, not what comes out."""
 
 
@@ -86,9 +87,11 @@ def prepare_corpus(
     settings["utterances"] = hashlib.sha256(listing.encode()).hexdigest()
     out = Path(config.out)
     jobs = _jobs(utterances, out, recipe, config.shard_clips)
+    read = [path for path in (config.root and Path(config.root), utterances and utterances[0].video) if path]
+    cluster = Cluster.of(config, out / MARKER, *read)
     try:
         with claimed(out, settings):
-            _run(jobs, config.workers)
+            _run(jobs, config.workers, cluster)
             passed_over = [_unread_line(path, Path(config.root)) for path in unread]
             corpus = merge_shards(out, [job.path for job in jobs], config.corpus, settings, rejected_before=passed_over)
             return {**corpus, "seconds": round(time.monotonic() - began, 1)}
@@ -114,12 +117,12 @@ def _jobs(utterances: list[Utterance], out: Path, recipe: Recipe, shard_clips: i
     ]
 
 
-def _run(jobs: list[Job], workers: int) -> None:
+def _run(jobs: list[Job], workers: int, cluster: Cluster | None) -> None:
     """Make the shards that are not there yet."""
     left = [job for job in jobs if facts_of(job.path) is None]
     if left:
         clips, to_do = (sum(len(job.utterances) for job in part) for part in (jobs, left))
-        run_jobs(make_shard, left, workers, "preparing", clips, clips - to_do)
+        run_jobs(make_shard, left, workers, "preparing", clips, clips - to_do, cluster)
 
 
 def _disk_full(out: Path, jobs: list[Job]) -> UserError:

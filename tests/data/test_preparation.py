@@ -39,6 +39,8 @@ def config(root: Path, out: Path, **changes) -> DictConfig:
         "inject": "none",
         "seed": 0,
         "workers": 1,
+        "engine": "local",
+        "address": None,
         "shard_clips": 3,
         "min_seconds": 0.5,
         "chunk_seconds": None,

@@ -1,0 +1,80 @@
+"""A Ray cluster of two nodes on this machine, a core each, makes the same corpus as this machine alone."""
+
+import json
+import operator
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, slts
+
+pytest.importorskip("ray")
+
+from ray.cluster_utils import Cluster as Nodes
+
+from slts.data.cluster import Cluster
+from slts.data.verification import verify_corpus
+from slts.errors import UserError
+
+RECIPE = ("corpus=synthetic", "clips=24", "shard_clips=2", "size=32", "region=mouth", "faces=none")
+
+
+@pytest.fixture(scope="module")
+def nodes():
+    """The head and another node."""
+    settings = {"num_cpus": 1, "object_store_memory": 80 << 20}
+    with tempfile.TemporaryDirectory(prefix="ray") as folder:  # its sockets' names may not be long
+        nodes = Nodes(initialize_head=True, head_node_args={**settings, "include_dashboard": False, "temp_dir": folder})
+        nodes.add_node(**settings)
+        yield nodes
+        nodes.shutdown()
+
+
+@pytest.fixture(scope="module")
+def prepared(nodes, tmp_path_factory) -> Path:
+    """What was made while one of the two nodes was killed."""
+    out = tmp_path_factory.mktemp("prepared") / "corpus"
+    command = [sys.executable, "-m", "slts.cli", "prepare", *RECIPE, "engine=ray", f"address={nodes.address}"]
+    with subprocess.Popen([*command, f"out={out}"], cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        while len(list(out.glob("*.tar"))) < 4 and process.poll() is None:
+            time.sleep(0.02)
+        nodes.remove_node(next(node for node in nodes.list_all_nodes() if not node.head), allow_graceful=False)
+        error = process.communicate()[1]
+    assert process.returncode == 0, error
+    return out
+
+
+def test_a_node_that_dies_changes_no_byte(prepared, tmp_path):
+    slts("prepare", *RECIPE, "workers=1", f"out={tmp_path}/corpus")
+    alone, together = (
+        {path.name: path.read_bytes() for path in folder.iterdir()} for folder in (tmp_path / "corpus", prepared)
+    )
+    assert len(json.loads(together["corpus.json"])["shards"]) == 12
+    assert together == alone
+
+
+def test_a_cluster_verifies_as_this_machine_does(nodes, prepared):
+    cluster = Cluster(nodes.address, (prepared / "corpus.json",))
+    assert verify_corpus(prepared, cluster=cluster) == verify_corpus(prepared, workers=1)
+
+
+def test_what_fails_on_a_node_is_one_line(nodes):
+    with pytest.raises(UserError, match=r"engine=ray, node \S+: TypeError: unsupported operand"):
+        Cluster(nodes.address).run(operator.truediv, [1], 0, print)
+    stranger = Path("/proc/self/stat")  # another file in each process
+    with pytest.raises(UserError, match=r"node \S+: it does not see /proc/self/stat .*must share"):
+        Cluster(nodes.address, (stranger,)).run(operator.truediv, [1], 0, print)
+
+
+@pytest.mark.parametrize("address", ["localhost:1", "ray://localhost:1", "localhost", "nowhere.invalid:6379"])
+def test_no_cluster_at_the_address_is_one_line(address):
+    with pytest.raises(UserError, match=f"address={address}: n"):
+        Cluster(address).run(operator.truediv, [1], 0, print)
+
+
+def test_an_address_without_the_engine_is_refused(tmp_path):
+    done = slts("prepare", *RECIPE, "address=localhost:6379", f"out={tmp_path}/corpus", check=False)
+    assert done.returncode == 2 and "engine=ray" in done.stderr and not (tmp_path / "corpus").exists()
