@@ -33,7 +33,8 @@ class Cluster:
     """The Ray cluster that jobs run on."""
 
     address: str | None
-    """HOST:PORT of its head; None is RAY_ADDRESS, else the cluster of this machine, which is started if need be."""
+    """HOST:PORT of its head; None is what this process is connected to, RAY_ADDRESS, or the cluster of this
+    machine, which is started if need be."""
     shared: tuple[Path, ...] = ()
     """Files and folders that every node must see as this machine does."""
 
@@ -96,6 +97,9 @@ def _connected(address: str | None) -> Iterator:
         import ray
     except ImportError:
         raise UserError("engine=ray: Ray is not installed; pip install 'slts[cluster]', or leave engine= out") from None
+    if address is None and ray.is_initialized():  # by the program that calls
+        yield ray
+        return
     given = f"address={address or os.environ.get('RAY_ADDRESS')}"
     _refuse_silence(address or os.environ.get("RAY_ADDRESS"), given)
     try:
