@@ -108,7 +108,10 @@ def _connected(address: str | None) -> Iterator:
         )
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         said = " ".join(str(error).split())
-        raise UserError(f"{given}: Ray cannot join the cluster from this machine ({said})") from None
+        raise UserError(
+            f"{given}: Ray cannot join the cluster from this machine ({said}); it must be a node of it, with the same"
+            " versions of Ray and Python, and where `ray start` says that tokens are enabled with RAY_AUTH_MODE=token"
+        ) from None
     try:
         yield ray
     finally:

@@ -5,14 +5,21 @@ import operator
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
+import soundfile
 from conftest import slts
+from metric_clips import speech_like
 
 from slts.data.cluster import Cluster
 from slts.data.verification import verify_corpus
 from slts.errors import UserError
+from slts.evaluation.distributed import score_on
+from slts.evaluation.sounds import read_pair
+from slts.metrics import score_pairs
+from slts.reporting.sensitivity import delayed
 
 ray = pytest.importorskip("ray")
 RECIPE = ("corpus=synthetic", "clips=24", "shard_clips=2", "size=32", "region=mouth", "faces=none")
@@ -23,7 +30,7 @@ def nodes():
     """The head and another node."""
     from ray.cluster_utils import Cluster as Nodes
 
-    settings = {"num_cpus": 1, "object_store_memory": 80 << 20}
+    settings = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_log_monitor": False}
     with tempfile.TemporaryDirectory(prefix="ray") as folder:  # its sockets' names may not be long
         nodes = Nodes(initialize_head=True, head_node_args={**settings, "include_dashboard": False, "temp_dir": folder})
         nodes.add_node(**settings)
@@ -64,6 +71,18 @@ def test_a_node_that_dies_changes_no_byte(prepared, tmp_path):
 def test_a_cluster_verifies_as_this_machine_does(prepared, connected):
     cluster = Cluster(None, (prepared / "corpus.json",))
     assert verify_corpus(prepared, cluster=cluster) == verify_corpus(prepared, workers=1)
+
+
+def test_a_cluster_scores_as_this_machine_does(connected, tmp_path):
+    speech = speech_like(0)
+    sounds = [speech, delayed(speech, 640), 0 * speech]
+    for number, sound in enumerate(sounds):
+        soundfile.write(tmp_path / f"{number}.wav", sound, 16000)
+    pairs = [partial(read_pair, tmp_path / "0.wav", tmp_path / f"{number}.wav") for number in range(len(sounds))]
+    how = {"metrics": ["stoi", "pesq", "a_stoi", "frontend_offset_ms"], "pesq_mode": "nb", "stoi": "own"}
+    rows = score_on(Cluster(None, (tmp_path,)), pairs, 0, **how)
+    assert rows == score_pairs(pairs, **how)
+    assert rows[1]["frontend_offset_ms"] == 40 and rows[2]["reasons"]
 
 
 def test_what_fails_on_a_node_is_one_line(connected):
