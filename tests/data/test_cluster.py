@@ -52,8 +52,8 @@ def prepared(nodes, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def connected(nodes):
-    """This process is connected, as a program of a user may be."""
+def connected(nodes, prepared):
+    """This process is connected, as a program of a user may be; after the death, which Ray might wait for."""
     ray.init(nodes.address, log_to_driver=False)
     yield
     ray.shutdown()
