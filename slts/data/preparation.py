@@ -91,10 +91,12 @@ def prepare_corpus(
     jobs = _jobs(utterances, out, recipe, config.shard_clips)
     read = [path for path in (config.root and Path(config.root), utterances and utterances[0].video) if path]
     cluster = Cluster.of(config, out / MARKER, *read)
+    part_made = False
     try:
         if config.part is not None:
             with claimed(out, settings, with_others=True):
                 _run(_part_of(jobs, config.part), config.workers, cluster)
+            part_made = True
             if any(facts_of(job.path) is None for job in jobs):
                 return None
         with claimed(out, settings):
@@ -103,7 +105,7 @@ def prepare_corpus(
             corpus = merge_shards(out, [job.path for job in jobs], config.corpus, settings, rejected_before=passed_over)
             return {**corpus, "seconds": round(time.monotonic() - began, 1)}
     except Busy:
-        if config.part is None:
+        if not part_made:
             raise
         return None  # another part is the last
     except OSError as error:

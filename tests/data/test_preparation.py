@@ -283,6 +283,8 @@ def test_parts_made_at_once_are_the_same_corpus(videos, prepared, tmp_path):
         assert make_corpus(config(videos, out, part="1/2")) is None
         assert (out / ".train-000002.tar.1.tmp").exists()
     assert first < {path.name for path in out.glob("*.tar")} and not (out / "corpus.json").exists()
+    with claimed(out, json.loads((out / ".prepare.json").read_text())), pytest.raises(UserError, match="at work"):
+        make_corpus(config(videos, out, part="1/2"))
     assert make_corpus(config(videos, out, part="1/2"))
     assert contents(out) == contents(prepared)
     with pytest.raises(UserError, match="part=2/2: must be NUMBER/PARTS"):
