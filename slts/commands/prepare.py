@@ -29,6 +29,9 @@ def _make(config) -> int:
 
     out = Path(config.out)
     corpus = make_corpus(config)
+    if corpus is None:
+        print(f"part {config.part} is in {out}; the last part to be done writes corpus.json")
+        return 0
     for split, facts in corpus["splits"].items():
         print(f"{split:>6}: {facts['clips']} clips, {facts['hours']:.2f} h, {facts['speakers']} speakers")
     print(f"rejected: {sum(corpus['rejected'].values())} {corpus['rejected'] or ''} ({out}/rejected.jsonl)")
@@ -43,23 +46,25 @@ def _make(config) -> int:
     return 0
 
 
-def make_corpus(config) -> dict:
+def make_corpus(config) -> dict | None:
     """corpus.json of the shards that a config makes (see slts.data.preparation.prepare_corpus), and ``unread``, the
-    files of the root that the reader passed over."""
+    files of the root that the reader passed over; None while parts are missing."""
     from slts.data.preparation import prepare_corpus
 
     utterances, unread = load_corpus(config.corpus, config), unread_files(config.corpus, config)
     inject = None if config.inject == "none" else partial(inject_offset, profile=config.inject)
-    return {**prepare_corpus(config, utterances, inject, unread), "unread": unread}
+    corpus = prepare_corpus(config, utterances, inject, unread)
+    return corpus and {**corpus, "unread": unread}
 
 
 def _verify(config) -> int:
+    from slts.data.cluster import Cluster
     from slts.data.shards import read_corpus_json
     from slts.data.verification import table, verify_corpus
 
     data = Path(config.data)
     corpus = read_corpus_json(data)
-    found = verify_corpus(data, config.workers)
+    found = verify_corpus(data, config.workers, Cluster.of(config, data / "corpus.json"))
     print(table(corpus["name"], found))
     for fault in found.faults:
         print(fault)

@@ -38,8 +38,10 @@ from rich.console import Console
 from rich.progress import track
 
 from slts import __version__
+from slts.data.cluster import Cluster
 from slts.data.offset_table import read_offsets
 from slts.errors import UserError
+from slts.evaluation.distributed import score_on
 from slts.evaluation.doubts import count_doubts, notes_on
 from slts.evaluation.sounds import read_pair, sound_folder
 from slts.files import refuse_sources
@@ -86,7 +88,8 @@ def score_folders(config: DictConfig, out: Path) -> None:
     stems = sorted(references.sounds.keys() | generated.sounds.keys())
     pairs = [partial(read_pair, references.find(stem), generated.find(stem)) for stem in stems]
     bar = partial(track, description="scoring", total=len(stems), console=Console(stderr=True))
-    workers = min(config.workers or len(os.sched_getaffinity(0)), len(stems))
+    firsts = (next(iter(folder.sounds.values())) for folder in folders.values())
+    cluster = Cluster.of(config, Path(config.reference), Path(config.generated), *firsts)
     if config.recogniser and not config.text:
         raise UserError(f"recogniser={config.recogniser}: k_wer needs what is said; give text=FILE.csv (stem, text)")
     recognisers = load_recognisers(config.whisper, config.recogniser)
@@ -94,7 +97,12 @@ def score_folders(config: DictConfig, out: Path) -> None:
     for note in notes:
         print(f"text={config.text}: {note}")
     asked = [*metrics, *(DURATIONS if set(metrics) <= {*PLAIN, *WHOLE, *PREDICTED} else FACTS)]
-    scored = score_pairs(pairs, workers, asked, config.pesq_mode, bar, config.stoi)
+    how = {"metrics": asked, "pesq_mode": config.pesq_mode, "stoi": config.stoi}
+    if cluster:
+        scored = score_on(cluster, pairs, config.workers, **how)
+    else:
+        workers = min(config.workers or len(os.sched_getaffinity(0)), len(stems))
+        scored = score_pairs(pairs, workers, progress=bar, **how)
     rows = [{name: row[name] for name in (*metrics, "reasons")} for row in scored]
     facts = [{name: row.get(name) for name in FACTS} for row in scored]
     said = [texts.get(stem) for stem in stems]

@@ -125,18 +125,23 @@ def merge_shards(
         "rejected": dict(sorted(Counter(reject["reason"] for reject in rejected).items())),
         "several_streams": sum((Counter(facts["several_streams"]) for _, facts in parts), Counter()),
         "shards": files,
-        "versions": {
-            "slts": __version__,
-            "av": av.__version__,
-            "opencv": cv2.__version__,
-            "numpy": np.__version__,
-            "torch": torch.__version__,
-        },
+        "versions": versions(),
         "config": settings,
         **(extra or {}),
     }
     write_whole(out / "corpus.json", json.dumps(corpus, indent=1, ensure_ascii=False).encode())
     return corpus
+
+
+def versions() -> dict[str, str]:
+    """Of what shapes the bytes of shards."""
+    return {
+        "slts": __version__,
+        "av": av.__version__,
+        "opencv": cv2.__version__,
+        "numpy": np.__version__,
+        "torch": torch.__version__,
+    }
 
 
 def rejections(data: Path) -> list[dict]:

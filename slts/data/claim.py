@@ -1,4 +1,4 @@
-"""Who may write into a corpus folder: one recipe ever, one process at a time."""
+"""Who may write into a corpus folder: one recipe ever, one process at a time or several that make parts of it."""
 
 import fcntl
 import json
@@ -13,27 +13,35 @@ from slts.files import UNFINISHED, write_whole
 MARKER = ".prepare.json"
 """Holds the recipe of the corpus in a folder from the start on."""
 LOCK = ".prepare.lock"
-"""An empty file, locked by the process that works in the folder; the lock dies with it."""
+"""An empty file, locked by the processes that work in the folder; the lock dies with them."""
 
 log = logging.getLogger(__name__)
 
 
+class Busy(UserError):
+    """Another process works in the folder."""
+
+
 @contextmanager
-def claimed(out: Path, settings: dict) -> Iterator[None]:
+def claimed(out: Path, settings: dict, with_others: bool = False) -> Iterator[None]:
     """Take the folder for this corpus, or find that it was taken for the same one, and keep other processes out.
 
+    With ``with_others`` those are let in that say so, too, and what was left half written stays, which may be theirs.
+
     Raises:
-        UserError: the folder holds something else, or another process works there.
+        Busy: another process works there.
+        UserError: the folder holds something else.
     """
     out.mkdir(parents=True, exist_ok=True)
     marker = out / MARKER
-    if not marker.exists() and any(not path.name.startswith(".prepare.") for path in out.iterdir()):
+    # In this order: another process may write the marker, and then shards, meanwhile.
+    if any(not path.name.startswith(".prepare.") for path in out.iterdir()) and not marker.exists():
         raise UserError(f"out={out}: the folder is not empty and not of slts prepare; choose another")
-    with (out / LOCK).open("a") as lock:
+    with (out / LOCK).open("a+") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, (fcntl.LOCK_SH if with_others else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"out={out}: another slts prepare is at work there; wait for it or stop it") from None
+            raise Busy(f"out={out}: another slts prepare is at work there; wait for it or stop it") from None
         except OSError as error:
             log.warning("out=%s: no locks on this file system (%s); see to it that no other prepare runs", out, error)
         if not marker.exists():
@@ -43,6 +51,9 @@ def claimed(out: Path, settings: dict) -> Iterator[None]:
             keys = sorted(settings.keys() | there.keys())
             changed = ", ".join(key for key in keys if there.get(key) != settings.get(key))
             raise UserError(f"out={out}: holds another corpus (different: {changed}); choose another or delete it")
+        if with_others:
+            yield
+            return
         remove_unfinished(out)
         yield
         # Once more: workers of a process killed just before may have lived into this one's first moments.

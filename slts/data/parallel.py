@@ -1,4 +1,4 @@
-"""Jobs in processes of one thread each, with a progress bar by item."""
+"""Jobs in processes of one thread each, here or on a cluster, with a progress bar by item."""
 
 import multiprocessing
 import os
@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import torch
@@ -15,8 +16,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from slts.errors import UserError
 
+if TYPE_CHECKING:
+    from slts.data.cluster import Cluster
 
-def run_jobs(function: Callable, jobs: Sequence, workers: int, title: str, items: int, done: int = 0) -> list:
+
+def run_jobs(
+    function: Callable,
+    jobs: Sequence,
+    workers: int,
+    title: str,
+    items: int,
+    done: int = 0,
+    cluster: "Cluster | None" = None,
+) -> list:
     """Call ``function(job, tick)`` for every job; the results in the order of the jobs.
 
     Args:
@@ -25,17 +37,21 @@ def run_jobs(function: Callable, jobs: Sequence, workers: int, title: str, items
         workers: processes; 1 works in this one, 0 is one a core.
         title: shown before the bar.
         items: of all jobs together, and of those ``done`` before.
+        cluster: takes the jobs in place of this machine; ``workers`` of them at once, and 0 is one a core of it.
     """
-    workers = min(workers or os.cpu_count(), len(jobs))
     columns = TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
     with Progress(*columns) as progress:
         bar = progress.add_task("", total=items, completed=done)
+        advance = partial(progress.advance, bar)
+        if cluster:
+            return cluster.run(function, jobs, workers, advance)
+        workers = min(workers or os.cpu_count(), len(jobs))
         if workers > 1:
-            return _run_in_pool(function, jobs, workers, lambda count: progress.advance(bar, count))
+            return _run_in_pool(function, jobs, workers, advance)
         threads, cv_threads = torch.get_num_threads(), cv2.getNumThreads()
-        _one_thread()
+        one_thread()
         try:
-            return [function(job, lambda: progress.advance(bar)) for job in jobs]
+            return [function(job, advance) for job in jobs]
         finally:
             torch.set_num_threads(threads)
             cv2.setNumThreads(cv_threads)
@@ -74,14 +90,14 @@ _done: Any = None
 def _start_worker(done) -> None:
     global _done
     _done = done
-    _one_thread()
+    one_thread()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     parent = multiprocessing.parent_process()
     assert parent is not None  # this runs in a worker
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
-def _one_thread() -> None:
+def one_thread() -> None:
     """Processes share the cores, and sums do not depend on their number."""
     torch.set_num_threads(1)
     cv2.setNumThreads(0)

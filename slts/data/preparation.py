@@ -1,11 +1,12 @@
 """Raw corpus to shards: utterance -> clip -> face crop -> sample -> shard -> corpus.json.
 
 The unit of work is one shard, made whole by one process, so that the result does not depend on the number of workers
-or on interruptions; slts.data.assembly puts the shards together.
+and machines or on interruptions; slts.data.assembly puts the shards together.
 """
 
 import errno
 import hashlib
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,8 +17,9 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from slts.data.assembly import assemble_shard, facts_of, merge_shards
-from slts.data.claim import claimed, remove_unfinished
+from slts.data.claim import MARKER, Busy, claimed, remove_unfinished
 from slts.data.clip import Clip, Reject
+from slts.data.cluster import Cluster
 from slts.data.cutting import LONGEST, cut, refuse_too_long
 from slts.data.faces import FaceCrop, crop
 from slts.data.media import VIDEO_SUFFIXES, encode_flac, encode_h264
@@ -26,7 +28,7 @@ from slts.data.utterance import Utterance
 from slts.errors import UserError
 from slts.folders import printable
 
-PLACES = ("action", "data", "out", "root", "workers", "s3fd_weights")
+PLACES = ("action", "data", "out", "root", "workers", "engine", "address", "part", "s3fd_weights")
 """Keys that say where and how to work, not what comes out."""
 
 
@@ -52,7 +54,7 @@ class Job:
 
 def prepare_corpus(
     config, utterances: list[Utterance], inject: Callable[..., Clip] | None = None, unread: Sequence[Path] = ()
-) -> dict:
+) -> dict | None:
     """Make the shards of a corpus in ``config.out``; finished shards of an earlier, interrupted call are kept.
 
     Args:
@@ -62,7 +64,8 @@ def prepare_corpus(
         unread: files of the root that the reader passed over, for rejected.jsonl.
 
     Returns:
-        The contents of corpus.json, and ``seconds``, the wall time of this call.
+        The contents of corpus.json, and ``seconds``, the wall time of this call; None if ``config.part`` is done and
+        others are not yet, of which the last writes corpus.json.
 
     Raises:
         UserError: nothing to read, nothing usable, the disk full, or ``out`` not writable or taken by another corpus or
@@ -87,12 +90,25 @@ def prepare_corpus(
     settings["utterances"] = hashlib.sha256(listing.encode()).hexdigest()
     out = Path(config.out)
     jobs = _jobs(utterances, out, recipe, config.shard_clips)
+    read = [path for path in (config.root and Path(config.root), utterances and utterances[0].video) if path]
+    cluster = Cluster.of(config, out / MARKER, *read)
+    part_made = False
     try:
+        if config.part is not None:
+            with claimed(out, settings, with_others=True):
+                _run(_part_of(jobs, config.part), config.workers, cluster)
+            part_made = True
+            if any(facts_of(job.path) is None for job in jobs):
+                return None
         with claimed(out, settings):
-            _run(jobs, config.workers)
+            _run(jobs, config.workers, cluster)
             passed_over = [_unread_line(path, Path(config.root)) for path in unread]
             corpus = merge_shards(out, [job.path for job in jobs], config.corpus, settings, rejected_before=passed_over)
             return {**corpus, "seconds": round(time.monotonic() - began, 1)}
+    except Busy:
+        if not part_made:
+            raise
+        return None  # another part is the last
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(out, jobs) from None
@@ -115,12 +131,21 @@ def _jobs(utterances: list[Utterance], out: Path, recipe: Recipe, shard_clips: i
     ]
 
 
-def _run(jobs: list[Job], workers: int) -> None:
+def _part_of(jobs: list[Job], part: str) -> list[Job]:
+    """The shards of NUMBER/PARTS, counted from 0. Raises UserError for what is none."""
+    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", part)
+    number, parts = map(int, found.groups()) if found else (0, 0)
+    if number >= parts:
+        raise UserError(f"part={part}: must be NUMBER/PARTS counted from 0, 0/2 or 1/2 for the halves of the shards")
+    return jobs[number::parts]
+
+
+def _run(jobs: list[Job], workers: int, cluster: Cluster | None) -> None:
     """Make the shards that are not there yet."""
     left = [job for job in jobs if facts_of(job.path) is None]
     if left:
         clips, to_do = (sum(len(job.utterances) for job in part) for part in (jobs, left))
-        run_jobs(make_shard, left, workers, "preparing", clips, clips - to_do)
+        run_jobs(make_shard, left, workers, "preparing", clips, clips - to_do, cluster)
 
 
 def _disk_full(out: Path, jobs: list[Job]) -> UserError:

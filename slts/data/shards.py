@@ -17,6 +17,7 @@ import io
 import json
 import os
 import re
+import secrets
 import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -39,9 +40,10 @@ def write_shard(path: Path, samples: Iterable[dict]) -> Path:
     """Write samples {key, mp4, flac and perhaps NAME.flac: bytes, json: dict} under a temporary name beside ``path``
     and return that name.
 
-    Equal samples give equal bytes. The caller renames the file once it has recorded its facts.
+    Equal samples give equal bytes. Processes on several machines that make the same shard do not meet. The caller
+    renames the file once it has recorded its facts.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("wb") as file:
             with TarWriter(file, encoder=False, mtime=0, user="slts", group="slts") as tar:

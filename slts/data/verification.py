@@ -11,6 +11,7 @@ import numpy as np
 
 from slts.audio import SAMPLE_RATE
 from slts.data.clip import Reject
+from slts.data.cluster import Cluster
 from slts.data.decoding import refuse_apart
 from slts.data.facts import sample_facts
 from slts.data.media import decode_flac, decode_frames, frame_times
@@ -54,12 +55,13 @@ class Findings:
     """Largest difference between the lengths of picture and sound of a sample, seconds."""
 
 
-def verify_corpus(data: Path, workers: int = 0) -> Findings:
+def verify_corpus(data: Path, workers: int = 0, cluster: Cluster | None = None) -> Findings:
     """Re-read a prepared corpus: counts, SHA-256, durations, members, decodability, agreement of picture and sound.
 
     Args:
         data: the folder that holds corpus.json.
         workers: processes; 0 is one a core.
+        cluster: takes the shards in place of this machine.
 
     Raises:
         UserError: no corpus.json of slts prepare.
@@ -68,7 +70,7 @@ def verify_corpus(data: Path, workers: int = 0) -> Findings:
     try:
         shards = [Shard(data / s["file"], s["sha256"], s["clips"], corpus["size"]) for s in corpus["shards"]]
         total = sum(shard.clips for shard in shards)
-        parts = run_jobs(_verify_shard, shards, workers, "verifying", total) if shards else []
+        parts = run_jobs(_verify_shard, shards, workers, "verifying", total, cluster=cluster) if shards else []
         whole = _join(parts)
         whole.faults += _compare(corpus, whole, data)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -20,6 +20,7 @@ from slts.audio.mel import log_mel
 from slts.commands import prepare
 from slts.commands.prepare import make_corpus
 from slts.data import assembly, cutting, preparation
+from slts.data.claim import claimed
 from slts.data.media import decode_flac, decode_frames, read_clip
 from slts.data.shards import index_shard, read_corpus_json
 from slts.data.utterance import Utterance
@@ -39,6 +40,9 @@ def config(root: Path, out: Path, **changes) -> DictConfig:
         "inject": "none",
         "seed": 0,
         "workers": 1,
+        "engine": "local",
+        "address": None,
+        "part": None,
         "shard_clips": 3,
         "min_seconds": 0.5,
         "chunk_seconds": None,
@@ -266,6 +270,25 @@ def test_a_second_prepare_in_the_same_folder_is_refused_until_the_first_is_dead(
     process.send_signal(signal.SIGKILL)
     process.wait()
     make_corpus(config(videos, out, shard_clips=1))
+
+
+def test_parts_made_at_once_are_the_same_corpus(videos, prepared, tmp_path):
+    out = tmp_path / "out"
+    assert make_corpus(config(videos, out, part="0/2")) is None
+    first = {path.name for path in out.glob("*.tar")}
+    with claimed(out, json.loads((out / ".prepare.json").read_text()), with_others=True):  # as a third part would
+        with pytest.raises(UserError, match="another slts prepare is at work"):
+            make_corpus(config(videos, out))
+        (out / ".train-000002.tar.1.tmp").write_bytes(b"half")
+        assert make_corpus(config(videos, out, part="1/2")) is None
+        assert (out / ".train-000002.tar.1.tmp").exists()
+    assert first < {path.name for path in out.glob("*.tar")} and not (out / "corpus.json").exists()
+    with claimed(out, json.loads((out / ".prepare.json").read_text())), pytest.raises(UserError, match="at work"):
+        make_corpus(config(videos, out, part="1/2"))
+    assert make_corpus(config(videos, out, part="1/2"))
+    assert contents(out) == contents(prepared)
+    with pytest.raises(UserError, match="part=2/2: must be NUMBER/PARTS"):
+        make_corpus(config(videos, out, part="2/2"))
 
 
 def test_a_full_disk_leaves_whole_shards_and_says_what_to_free(videos, prepared, tmp_path, monkeypatch):

@@ -141,6 +141,18 @@ def test_the_signal_saves_and_requeues(cluster):
     assert "slts train data=D name=a b" in log
 
 
+def test_a_task_of_an_array_prepares_its_part(cluster):
+    variables = {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_MIN": "1", "SLURM_ARRAY_TASK_COUNT": "4"}
+    status, log = submit(
+        cluster,
+        "prepare.sbatch",
+        wait_for="slts prepare",
+        then=lambda job: job.send_signal(signal.SIGUSR1),
+        **variables,
+    )
+    assert "slts prepare part=2/4 workers=1 data=D name=a b" in log and "scontrol requeue 7" in log and status == 0
+
+
 def test_several_gpus_go_through_accelerate(cluster):
     variables = {"SLURM_GPUS_ON_NODE": "4", "LAUNCH": "zero1"}
     status, log = submit(
