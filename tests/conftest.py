@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -70,6 +71,7 @@ def _command(words: list[str], cwd: str, environment: dict[str, str], out: str, 
         os.close(descriptor)
     sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)  # noqa: SIM115
     sys.argv = ["slts", *words]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a suite in the background would leave ignored
     cli.main()
 
 

@@ -33,7 +33,8 @@ def demo(speaking, drawing, tmp_path) -> Iterator[str]:
     temporary.mkdir()
     words = ["demo", f"speech={speaking}", f"dub={drawing}", "faces=cascade", "max_mb=1", "max_seconds=20"]
     environment = {**os.environ, "TMPDIR": str(temporary), "OMP_NUM_THREADS": "1"}
-    process = FORKED.Process(target=_command, args=(words, str(ROOT), environment, str(said), str(tmp_path / "err")))
+    given = (words, str(ROOT), environment, str(said), str(tmp_path / "err"))
+    process = FORKED.Process(target=_command, args=given, daemon=True)  # a failed test leaves none behind
     process.start()
     while process.is_alive() and not (said.exists() and "Ctrl-C" in said.read_text()):
         time.sleep(0.05)
@@ -41,7 +42,7 @@ def demo(speaking, drawing, tmp_path) -> Iterator[str]:
     assert len(list(temporary.glob("slts-demo-*"))) == 1
     yield said.read_text().split()[4].rstrip(";/")
     os.kill(process.pid, signal.SIGINT)
-    process.join(20)
+    process.join(60)
     assert process.exitcode == 130
     assert (tmp_path / "err").read_text() == "slts demo: interrupted\n"
     assert not list(temporary.glob("slts-demo-*"))

@@ -129,7 +129,8 @@ def test_two_windows_and_a_double_click_count_once(served):
 def start(out: Path, log: Path) -> tuple:
     """The real command in a process of its own, and its port."""
     words = ["listen", f"out={out}", "port=0"]
-    process = FORKED.Process(target=_command, args=(words, str(out.parent), dict(os.environ), str(log), os.devnull))
+    given = (words, str(out.parent), dict(os.environ), str(log), os.devnull)
+    process = FORKED.Process(target=_command, args=given, daemon=True)  # a failed test leaves none behind
     process.start()
     for _ in range(600):
         if log.is_file() and "Ctrl-C" in log.read_text():
@@ -150,11 +151,12 @@ def test_killed_at_any_instant_no_answer_is_lost(tmp_path, capsys):
             except (OSError, http.client.HTTPException):
                 return
             acknowledged[rater] += 1
+            time.sleep(0.01)
 
     threads = [threading.Thread(target=answer, args=(rater,)) for rater in plan.raters]
     for thread in threads:
         thread.start()
-    while sum(acknowledged.values()) < 9:
+    while sum(acknowledged.values()) < 9 and any(thread.is_alive() for thread in threads):
         time.sleep(0.001)
     os.kill(process.pid, signal.SIGKILL)
     for thread in (*threads, process):
@@ -173,7 +175,7 @@ def test_killed_at_any_instant_no_answer_is_lost(tmp_path, capsys):
     assert run("listen", [f"out={tmp_path / 'test'}", "port=0"]) == 2  # served already
     assert "is being served" in capsys.readouterr().err
     os.kill(process.pid, signal.SIGINT)
-    process.join()
+    process.join(60)
     assert process.exitcode == 0 and "3 of 3 raters have answered all" in (tmp_path / "second.log").read_text()
     answers = Answers(tmp_path / "test", plan)
     assert all(sorted(answers.rows[rater.name]) == list(range(len(rater.steps))) for rater in plan.raters)

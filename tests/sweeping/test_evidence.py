@@ -11,7 +11,7 @@ from stub_sweep import Sweep, Worker, kill, wait_for
 
 from slts.reporting.evidence import seed_table
 from slts.reporting.records import read_record
-from slts.sweeping.trials import trainings
+from slts.sweeping.trials import run_name, trainings
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_every_run_is_scored_once(evidence):
     done = trainings(evidence.study)
     assert {trial.state for trial in done} == {TrialState.COMPLETE} and len(done) == 2
     for trial, variant in zip(done, ("paper", "no_asm"), strict=True):
-        [row] = map(json.loads, (evidence.runs / f"trial-000{done.index(trial)}" / "results.jsonl").open())
+        [row] = map(json.loads, (evidence.runs / run_name(trial) / "results.jsonl").open())
         assert row["variant"] == trial.params["variant"] == variant and row["split"] == "test"
 
 
