@@ -11,6 +11,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+LONGEST = {
+    "test_survival.py", "test_pictures_judge.py", "test_main_job.py", "test_evidence.py", "test_sweep.py",
+    "test_plugins.py", "test_vcagan_task.py", "test_av2a_run.py", "test_full_disk.py", "test_short_forms.py",
+    "test_location.py", "test_handover.py", "test_workers.py", "test_notebooks.py", "test_page.py", "test_server.py",
+}  # fmt: skip
+"""Files of some tests that take long, which begin first, so that none of them is left alone at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.fixture(scope="session")
