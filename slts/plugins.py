@@ -1,5 +1,5 @@
 """What other packages add: entry points of the groups ``slts.systems``, ``slts.corpora``, ``slts.metrics`` and
-``slts.conf``."""
+``slts.conf``; a system may stand in ``slts.tasks`` too, as ``task=`` chooses it."""
 
 import importlib.util
 from importlib.metadata import EntryPoint, entry_points
@@ -8,13 +8,18 @@ from typing import Any
 
 from slts.errors import UserError
 
-GROUPS = ("systems", "corpora", "metrics", "conf")
+GROUPS = {
+    "systems": ("slts.systems", "slts.tasks"),
+    "corpora": ("slts.corpora",),
+    "metrics": ("slts.metrics",),
+    "conf": ("slts.conf",),
+}
 
 
 def plugged_in(group: str, name: str | None = None) -> tuple[EntryPoint, ...]:
-    """The entry points of ``slts.GROUP``, those of one name where it is given; none of them is imported."""
+    """The entry points of a group of GROUPS, those of one name where it is given; none of them is imported."""
     chosen = {} if name is None else {"name": name}
-    return tuple(entry_points(group=f"slts.{group}", **chosen))
+    return tuple(entry for known in GROUPS[group] for entry in entry_points(group=known, **chosen))
 
 
 def load(entry: EntryPoint) -> Any:

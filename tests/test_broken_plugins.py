@@ -45,9 +45,10 @@ def test_a_corpus_that_cannot_be_imported(install, tmp_path, capsys, text, why):
     assert not (tmp_path / "out").exists() or not any((tmp_path / "out").iterdir())
 
 
-def test_a_system_that_cannot_be_imported_stops_only_its_own_task(install, tmp_path, capsys):
-    install("[slts.systems]\nsyncnet = broken_system:task\n", broken_system="import no_such_library")
-    assert "slts.systems" in refused("train", ["experiment=syncnet_cpu", "data=x", "name=y"], capsys)
+@pytest.mark.parametrize("group", ["slts.systems", "slts.tasks"])
+def test_a_system_that_cannot_be_imported_stops_only_its_own_task(install, tmp_path, capsys, group):
+    install(f"[{group}]\nsyncnet = broken_system:task\n", broken_system="import no_such_library")
+    assert group in refused("train", ["experiment=syncnet_cpu", "data=x", "name=y"], capsys)
     assert run("train", ["data=x", "name=y", f"runs={tmp_path}"]) == 2
     assert "no corpus.json" in capsys.readouterr().err
 
