@@ -71,19 +71,20 @@ def evaluation_loader(
     """Whole clips in the order of the shards, every one once; rank r takes clips r, r + ranks, ..."""
     count = len(dataset) if clips is None else min(clips, len(dataset))
     chosen = [(0, i) for i in np.linspace(0, len(dataset) - 1, count).round().astype(int).tolist()][rank::ranks]
-    return _whole_clips(dataset, [chosen[i : i + batch_size] for i in range(0, len(chosen), batch_size)])
+    return _whole_clips(dataset, chosen, batch_size)
 
 
 def shared_batches(dataset: ShardDataset, batch_size: int, rank: int, ranks: int) -> DataLoader:
     """The batches of one process's ``evaluation_loader``, of which rank r takes r, r + ranks, ...: what a batch holds,
     and so what a system makes of it, does not depend on the number of processes."""
-    chosen = [(0, i) for i in range(len(dataset))]
+    return _whole_clips(dataset, [(0, i) for i in range(len(dataset))], batch_size, rank, ranks)
+
+
+def _whole_clips(
+    dataset: ShardDataset, chosen: list[tuple[int, int]], batch_size: int, rank: int = 0, ranks: int = 1
+) -> DataLoader:
     batches = [chosen[i : i + batch_size] for i in range(0, len(chosen), batch_size)]
-    return _whole_clips(dataset, batches[rank::ranks])
-
-
-def _whole_clips(dataset: ShardDataset, batches: list[list[tuple[int, int]]]) -> DataLoader:
-    return DataLoader(dataset, batch_sampler=batches, collate_fn=_collate_or_raise)
+    return DataLoader(dataset, batch_sampler=batches[rank::ranks], collate_fn=_collate_or_raise)
 
 
 def _collate_or_error(samples: list[dict] | UserError) -> Batch | UserError:

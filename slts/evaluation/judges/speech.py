@@ -44,7 +44,9 @@ class SpeechJudge:
             variant = evaluation.run.config.variant
             raise UserError(f"sync=dsm: run={config.run} has no DSM (variant {variant}); use sync=none")
         self.predicted = predicted_by(config.mos)
-        self.parts = [Words(evaluation), *([LipSync(evaluation)] if config.syncnet else [])]
+        self.parts = []
+        if not evaluation.rank:  # recognisers and SyncNet are large, and the main process alone rates
+            self.parts = [Words(evaluation), *([LipSync(evaluation)] if config.syncnet else [])]
 
     @staticmethod
     def validate(config, accelerator, task: torch.nn.Module, step: int) -> Validation:
