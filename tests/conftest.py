@@ -1,16 +1,14 @@
 """What test folders share: the real clips if present, a tiny generated corpus, the commands as a user calls them."""
 
-import multiprocessing
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+from forked import FORKED, ROOT, run_command
 
-ROOT = Path(__file__).resolve().parent.parent
 LONGEST = {
     "test_survival.py", "test_pictures_judge.py", "test_main_job.py", "test_evidence.py", "test_sweep.py",
     "test_plugins.py", "test_vcagan_task.py", "test_av2a_run.py", "test_full_disk.py", "test_short_forms.py",
@@ -41,13 +39,9 @@ def cases() -> Path:
     return folder
 
 
-FORKED = multiprocessing.get_context("forkserver")
-FORKED.set_forkserver_preload(["torch", "accelerate", "slts.train", "slts.evaluate", "slts.systems.slts.task"])
-
-
 def slts(*arguments: str, check: bool = True, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
     """Runs ``slts ...`` in a process of its own in ``cwd``, as a user does; with variables of its own also in a fresh
-    interpreter, else forked from one that has imported torch already, which is what most commands would wait for."""
+    interpreter, else forked from one that has imported everything, which is what most commands would wait for."""
     words = [str(argument) for argument in arguments]
     if environment:
         done = subprocess.run(
@@ -61,28 +55,12 @@ def slts(*arguments: str, check: bool = True, cwd: Path = ROOT, **environment: s
         os.environ["OMP_NUM_THREADS"] = "1"  # read where torch is imported
         with tempfile.TemporaryDirectory() as folder:
             out, err = (Path(folder, name) for name in ("out", "err"))
-            process = FORKED.Process(target=_command, args=(words, str(cwd), dict(os.environ), str(out), str(err)))
+            process = FORKED.Process(target=run_command, args=(words, str(cwd), dict(os.environ), str(out), str(err)))
             process.start()
             process.join()
             done = subprocess.CompletedProcess(words, process.exitcode, out.read_text(), err.read_text())
     assert not check or done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     return done
-
-
-def _command(words: list[str], cwd: str, environment: dict[str, str], out: str, err: str) -> None:
-    from slts import cli
-
-    os.chdir(cwd)
-    os.environ.clear()
-    os.environ.update(environment)
-    for name, number in ((os.devnull, 0), (out, 1), (err, 2)):
-        descriptor = os.open(name, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT)
-        os.dup2(descriptor, number)
-        os.close(descriptor)
-    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)  # noqa: SIM115
-    sys.argv = ["slts", *words]
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a suite in the background would leave ignored
-    cli.main()
 
 
 @pytest.fixture(scope="session")
