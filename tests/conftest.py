@@ -4,21 +4,21 @@ import os
 import subprocess
 import sys
 import tempfile
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
 from forked import FORKED, ROOT, run_command
 
-LONGEST = {
-    "test_survival.py", "test_pictures_judge.py", "test_main_job.py", "test_evidence.py", "test_sweep.py",
-    "test_plugins.py", "test_vcagan_task.py", "test_av2a_run.py", "test_full_disk.py", "test_short_forms.py",
-    "test_location.py", "test_handover.py", "test_workers.py", "test_notebooks.py", "test_page.py", "test_server.py",
-}  # fmt: skip
-"""Files of some tests that take long, which begin first, so that none of them is left alone at the end."""
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: on a whole file, which then is begun first, so that none ends alone")
+    if hasattr(config, "workerinput"):  # at once: whoever asks for a server first says what it imports
+        forkserver.ensure_running()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.fixture(scope="session")
@@ -49,10 +49,9 @@ def slts(*arguments: str, check: bool = True, cwd: Path = ROOT, **environment: s
             capture_output=True,
             text=True,
             cwd=cwd,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+            env={**os.environ, **environment},
         )
     else:
-        os.environ["OMP_NUM_THREADS"] = "1"  # read where torch is imported
         with tempfile.TemporaryDirectory() as folder:
             out, err = (Path(folder, name) for name in ("out", "err"))
             process = FORKED.Process(target=run_command, args=(words, str(cwd), dict(os.environ), str(out), str(err)))

@@ -1,5 +1,6 @@
 """Commands in processes of their own that begin at once: forked from a server that has imported all of slts."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+os.environ["OMP_NUM_THREADS"] = "1"  # read where torch is imported
 
 
 def modules_of_slts() -> list[str]:
@@ -26,6 +28,7 @@ def run_command(words: list[str], cwd: str, environment: dict[str, str], out: st
     """``slts`` with these words in a forked process, which is interruptible as in a shell."""
     from slts import cli
 
+    gc.freeze()  # what the server has imported is not looked through at each collection
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)

@@ -3,6 +3,7 @@
 What torchrun would set is set here; launches by ``accelerate launch`` itself are in tests/end_to_end.
 """
 
+import gc
 import json
 import multiprocessing
 import os
@@ -88,6 +89,7 @@ class Ranks:
 def _rank(rank: int, log: Path, environment: dict[str, str], verb: str, keys: list[str], prepare) -> None:
     from slts.cli import run
 
+    gc.freeze()
     multiprocessing.set_start_method("fork", force=True)  # for loader processes, as where a rank was not forked itself
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 1)

@@ -12,6 +12,8 @@ from forked import FORKED, ROOT, run_command
 
 from slts.errors import UserError
 
+pytestmark = pytest.mark.long
+
 gradio = pytest.importorskip("gradio")
 playwright = pytest.importorskip("playwright.sync_api")
 httpx = pytest.importorskip("httpx")

@@ -18,6 +18,8 @@ from slts.cli import run
 from slts.listening.answers import Answers
 from slts.listening.server import ListeningServer
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
