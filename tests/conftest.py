@@ -40,21 +40,17 @@ def cases() -> Path:
 
 
 def slts(*arguments: str, check: bool = True, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
-    """Runs ``slts ...`` in a process of its own in ``cwd``, as a user does; with variables of its own also in a fresh
-    interpreter, else forked from one that has imported everything, which is what most commands would wait for."""
-    words = [str(argument) for argument in arguments]
-    if environment:
-        done = subprocess.run(
-            [sys.executable, "-m", "slts.cli", *words],
-            capture_output=True,
-            text=True,
-            cwd=cwd,
-            env={**os.environ, **environment},
-        )
+    """Runs ``slts ...`` in a process of its own in ``cwd``, as a user does; with variables of others than slts, which
+    may be read where they are imported, in a fresh interpreter, else forked from one that has imported everything,
+    which is what most commands would wait for."""
+    words, variables = [str(argument) for argument in arguments], {**os.environ, **environment}
+    if not all(name.startswith("SLTS_") for name in environment):
+        command = [sys.executable, "-m", "slts.cli", *words]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=variables)
     else:
         with tempfile.TemporaryDirectory() as folder:
             out, err = (Path(folder, name) for name in ("out", "err"))
-            process = FORKED.Process(target=run_command, args=(words, str(cwd), dict(os.environ), str(out), str(err)))
+            process = FORKED.Process(target=run_command, args=(words, str(cwd), variables, str(out), str(err)))
             process.start()
             process.join()
             done = subprocess.CompletedProcess(words, process.exitcode, out.read_text(), err.read_text())
