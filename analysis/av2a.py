@@ -1,19 +1,25 @@
-"""AV2A against its base and its controls, on generated clips: the runs behind av2a.ipynb, and their record.
+"""AV2A against its base and its controls: the runs behind av2a.ipynb, and their record.
 
-python analysis/av2a.py folder=runs/av2a [seeds=0,1,2] [clips=600] [steps=400] [more=200] [record=analysis/av2a.json]
+python analysis/av2a.py folder=runs/av2a [seeds=0,1,2] [steps=400] [more=200] [systems=both,dropout,...]
+    [clips=600 | data=DIR] [corpus=NAME] [unseen=SPEAKER] [variant=anchored] [record=analysis/av2a.json]
 
 Of each seed: a base of ``steps`` steps; the control, which goes on from it for ``more``; AV2A on it for ``more`` by
-each procedure; and AV2A by the first procedure that hears another clip's speech, or silence. Everything is made by the
-commands that a user has. What is done is not done again: given once more, it goes on. The record is written anew after
-every evaluation.
+each procedure; and AV2A by the first procedure that hears another clip's speech, silence, or in training what bases say
+of clips that they did not learn from (cross_fit). The first procedure's is also scored as it hears what it said itself
+(again), and, with several seeds, what another seed's base says (other).
+
+Clips are generated ones with lagged offsets, ``clips`` of them, or those of ``data``, which the record calls
+``corpus``. ``unseen`` is a speaker who is tested on and never learned from; as a stranger has no voice, it is the first
+speaker's that is asked for. Everything is made by the commands that a user has. What is done is not done again: given
+once more, it goes on. The record is written anew after every evaluation.
 """
 
-import subprocess
-import sys
-import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from commands import arguments, slts, train
 
 from slts.data.assembly import assemble_shard, facts_of, merge_shards
 from slts.data.claim import claimed
@@ -21,8 +27,8 @@ from slts.data.media import decode_flac, encode_flac
 from slts.data.shards import read_corpus_json, read_shard
 from slts.reporting.paired import scored_clips
 from slts.reporting.records import read_record, write_record
+from slts.training.evaluation_name import evaluation_name
 
-CPU = ("variant=anchored", "tracking=none", "validate_clips=8", "keep_checkpoints=1")
 AV2A = {
     "both": ("spoken", "task.procedure=both"),
     "dropout": ("spoken", "task.procedure=dropout"),
@@ -30,10 +36,11 @@ AV2A = {
     "joint_statistics": ("spoken", "task.procedure=dropout", "task.split_statistics=false"),
     "shuffled": ("shuffled", "task.procedure=both"),
     "zeroed": ("zeroed", "task.procedure=both"),
+    "cross_fit": ("cross_fit", "task.procedure=both"),
 }
 """Runs on a base: the corpus they learn from, and what they are told."""
 HEARD = {
-    "both": (("spoken", "av"), ("spoken", "v"), ("shuffled", "av"), ("zeroed", "av")),
+    "both": (("spoken", "av"), ("spoken", "v"), ("shuffled", "av"), ("zeroed", "av"), ("again", "av")),
     "dropout": (("spoken", "av"), ("spoken", "v"), ("spoken", "a")),
     "dropout_true_audio": (("spoken", "av"), ("spoken", "v"), ("spoken", "a")),
 }
@@ -42,32 +49,135 @@ HEARD = {
 
 def main(given: dict[str, str]) -> None:
     folder = Path(given["folder"])
-    steps, more = steps_of(given)
-    plain = folder / "data"
-    if not (plain / "corpus.json").exists():
-        slts("prepare", "corpus=synthetic", "profile=lagged", f"clips={given.get('clips', 600)}", f"out={plain}")
-        slts("recogniser", f"data={plain}")
-    for seed in given.get("seeds", "0,1,2").split(","):
-        of_seed = folder / f"seed-{seed}"
-        train(of_seed, "base", plain, "experiment=cpu", f"steps={steps}", f"seed={seed}")
-        base = of_seed / "base"
-        evaluate(base, plain)
-        corpora = of_seed / "corpora"
-        spoken = corpora / "spoken"
-        if not (spoken / "corpus.json").exists():
-            slts("generate", f"run={base}", f"data={plain}", f"out={spoken}")
-        for kind in ("shuffled", "zeroed"):
-            derive(spoken, corpora / kind, kind)
-        # As experiment=av2a_cpu goes on: at 0.3 of the base's rate.
-        rates = ("optim.learning_rate=6.0e-4", f"optim.warmup_steps={more // 20}", f"steps={more}", f"seed={seed}")
-        train(of_seed, "control", plain, "experiment=cpu", f"warm_start={base}", *rates)
-        evaluate(of_seed / "control", plain)
-        write(folder, given)
-        for name, (corpus, *keys) in AV2A.items():
-            train(of_seed, name, corpora / corpus, "experiment=av2a_cpu", f"task.base={base}", *keys, *rates)
-            for heard, modalities in HEARD.get(name, ((corpus, "av"),)):
-                evaluate(of_seed / name, corpora / heard, modalities)
-            write(folder, given)
+    data, recogniser = clips(folder, given)
+    seeds = [
+        Seed(folder / f"seed-{seed}", seed, data, recogniser, given)
+        for seed in given.get("seeds", "0,1,2").split(",")
+    ]  # fmt: skip
+    for seed in seeds:
+        seed.score("base", data)
+        seed.score("control", data)
+        for name in seed.systems:
+            for heard, modalities in HEARD.get(name, ((AV2A[name][0], "av"),)):
+                seed.score(name, seed.spoken(heard), modalities)
+    for seed, other in zip(seeds, [*seeds[1:], seeds[0]], strict=True):
+        if "both" in seed.systems and other is not seed:
+            link = seed.folder / "corpora" / "other"
+            link.exists() or link.symlink_to(other.spoken("spoken").resolve())
+            seed.score("both", link, "av")
+
+
+@dataclass(frozen=True)
+class Seed:
+    """The runs of a seed, each made when it is asked for."""
+
+    folder: Path
+    seed: str
+    data: Path
+    recogniser: Path
+    given: dict[str, str]
+
+    @property
+    def systems(self) -> list[str]:
+        return self.given.get("systems", ",".join(AV2A)).split(",")
+
+    def run(self, name: str) -> Path:
+        """The trained run of a system."""
+        steps, more = steps_of(self.given)
+        keys, data = [f"seed={self.seed}", f"variant={self.given.get('variant', 'anchored')}"], self.data
+        if name in ("base", "half-0", "half-1"):
+            more = steps
+            keys += ["experiment=cpu", *([f"leave_out={name[-1]}/2"] if name != "base" else [])]
+        else:  # at 0.3 of the base's rate, as experiment=av2a_cpu goes on
+            keys += ["optim.learning_rate=6.0e-4", f"optim.warmup_steps={more // 20}"]
+            if name == "control":
+                keys += ["experiment=cpu", f"warm_start={self.run('base')}"]
+            else:
+                heard, *told = AV2A[name]
+                data = self.spoken(heard)
+                keys += ["experiment=av2a_cpu", f"task.base={self.run('base')}", *told]
+        return train(self.folder / name, data, more, *keys, f"validate_every={more}", "validate_clips=8")
+
+    def spoken(self, heard: str) -> Path:
+        """The corpus with what is heard."""
+        out = self.folder / "corpora" / heard
+        if heard in OTHER_SPEECH:
+            derive(self.spoken("spoken"), out, OTHER_SPEECH[heard], {"derived": heard})
+        elif not (out / "corpus.json").exists():
+            if heard == "cross_fit":
+                speakers = ",".join(str(self.run(name)) for name in ("base", "half-0", "half-1"))
+                slts("generate", f"run=[{speakers}]", "folds=2", f"data={self.data}", f"out={out}")
+            else:
+                slts(
+                    "generate",
+                    f"run={self.run('both' if heard == 'again' else 'base')}",
+                    f"data={self.data}",
+                    f"out={out}",
+                )
+        return out
+
+    def score(self, name: str, heard: Path, modalities: str | None = None) -> None:
+        """Scores the test clips as others do, and keeps the table of clips by what was heard."""
+        run = self.run(name)
+        table = run / f"heard-{heard.name if name in AV2A else 'data'}-{modalities or 'v'}.csv"
+        if not table.exists():
+            chosen = [f"modalities={modalities}"] if modalities else []
+            told = ("checkpoint=last", "show=0", "workers=1", f"recogniser={self.recogniser}", *chosen)
+            slts("evaluate", f"run={run}", f"data={heard}", *told)
+            (run / f"clips-{evaluation_name('test', modalities=modalities)}.csv").rename(table)
+            write(self.folder.parent, self.given)
+
+
+def clips(folder: Path, given: dict[str, str]) -> tuple[Path, Path]:
+    """The corpus without any speech but the recorded, and the recogniser of its words."""
+    whole = Path(given.get("data", folder / "data"))
+    if not (whole / "corpus.json").exists():
+        slts("prepare", "corpus=synthetic", "profile=lagged", f"clips={given.get('clips', 600)}", f"out={whole}")
+    if not (whole / "recogniser").exists():
+        slts("recogniser", f"data={whole}")
+    if "unseen" not in given:
+        return whole, whole / "recogniser"
+    unseen, out = given["unseen"], folder / f"without-{given['unseen']}"
+    voice = next(speaker for speaker in read_corpus_json(whole)["speakers"] if speaker != unseen)
+
+    def split(samples: list[dict], of: str) -> Iterable[dict]:
+        for sample in samples:
+            stranger = sample["json"]["speaker"] == unseen
+            if stranger == (of == "test"):
+                yield sample | {"json": sample["json"] | {"speaker": voice}}
+
+    derive(whole, out, split, {"unseen": unseen})
+    return out, whole / "recogniser"
+
+
+def others(samples: list[dict], of: str) -> Iterable[dict]:
+    """Each clip with the speech of another of its shard."""
+    sounds = [decode_flac(sample["synth.flac"]) for sample in samples]
+    for sample, own, other in zip(samples, sounds, [*sounds[-1:], *sounds[:-1]], strict=True):
+        yield sample | {"synth.flac": encode_flac(np.resize(other, len(own)))}
+
+
+def silence(samples: list[dict], of: str) -> Iterable[dict]:
+    for sample in samples:
+        yield sample | {"synth.flac": encode_flac(np.zeros_like(decode_flac(sample["synth.flac"])))}
+
+
+OTHER_SPEECH = {"shuffled": others, "zeroed": silence}
+"""What is heard in place of the base's speech."""
+
+
+def derive(source: Path, out: Path, change: Callable[[list[dict], str], Iterable[dict]], told: dict) -> None:
+    """A corpus whose shards hold what ``change`` makes of the samples of those of ``source``."""
+    corpus = read_corpus_json(source)
+    if (out / "corpus.json").exists():
+        return
+    with claimed(out, corpus["config"] | told):
+        files = [out / shard["file"] for shard in corpus["shards"]]
+        for file in files:
+            if facts_of(file) is None:
+                assemble_shard(file, change(list(read_shard(source / file.name)), file.name.partition("-")[0]), [])
+        kept = {"synthesised": corpus["synthesised"]} if "synthesised" in corpus else {}
+        merge_shards(out, files, corpus["name"], corpus["config"], kept)
 
 
 def steps_of(given: dict[str, str]) -> tuple[int, int]:
@@ -75,61 +185,18 @@ def steps_of(given: dict[str, str]) -> tuple[int, int]:
     return int(given.get("steps", 400)), int(given.get("more", 200))
 
 
-def train(folder: Path, name: str, data: Path, *keys: str) -> None:
-    steps = next(key for key in keys if key.startswith("steps=")).partition("=")[2]
-    if not (folder / name / "checkpoints" / f"step-{int(steps):08d}").is_dir():
-        began = time.time()
-        slts("train", f"data={data}", f"runs={folder}", f"name={name}", f"validate_every={steps}", *keys, *CPU)
-        print(f"{folder / name}: {time.time() - began:.0f} s", flush=True)
-
-
-def evaluate(run: Path, data: Path, modalities: str | None = None) -> None:
-    """Scores the test clips as others do, and keeps the table of clips by what was heard."""
-    table = run / f"heard-{data.name}-{modalities or 'v'}.csv"
-    if not table.exists():
-        chosen = [f"modalities={modalities}"] if modalities else []
-        recogniser = f"recogniser={run.parents[1]}/data/recogniser"
-        slts("evaluate", f"run={run}", f"data={data}", "checkpoint=last", "show=0", "workers=1", recogniser, *chosen)
-        alone = f"-{modalities}" if modalities in ("a", "v") else ""
-        (run / f"clips-test{alone}.csv").rename(table)
-
-
-def derive(spoken: Path, out: Path, kind: str) -> None:
-    """A spoken corpus whose clips have another clip's speech (of the same shard), or silence."""
-    corpus = read_corpus_json(spoken)
-    with claimed(out, corpus["config"] | {"derived": kind}):
-        for shard in corpus["shards"]:
-            if facts_of(out / shard["file"]) is not None:
-                continue
-            samples = list(read_shard(spoken / shard["file"]))
-            sounds = [decode_flac(sample["synth.flac"]) for sample in samples]
-            others = np.roll(np.arange(len(samples)), 1)
-            heard = [
-                np.resize(sounds[other], len(own)) if kind == "shuffled" else np.zeros_like(own)
-                for own, other in zip(sounds, others, strict=True)
-            ]
-            made = [s | {"synth.flac": encode_flac(sound)} for s, sound in zip(samples, heard, strict=True)]
-            assemble_shard(out / shard["file"], made, [])
-        files = [out / shard["file"] for shard in corpus["shards"]]
-        merge_shards(out, files, corpus["name"], corpus["config"], {"synthesised": corpus["synthesised"]})
-
-
 def write(folder: Path, given: dict[str, str]) -> None:
-    """The record of all that is scored in the folder; what it holds of other numbers of steps stays."""
-    file, steps, runs = Path(given.get("record", folder / "av2a.json")), list(steps_of(given)), []
+    """The record of all that is scored in the folder; what it holds of other folders' kinds stays."""
+    file, runs = Path(given.get("record", folder / "av2a.json")), []
+    kind = {"corpus": given.get("corpus", "generated"), "variant": given.get("variant", "anchored")}
+    kind |= {"steps": list(steps_of(given))}
     for table in sorted(folder.glob("seed-*/*/heard-*.csv")):
         _, heard, modalities = table.stem.split("-")
-        of = {"seed": int(table.parents[1].name.partition("-")[2]), "system": table.parent.name, "steps": steps}
-        runs.append({**of, "heard": heard, "modalities": modalities, **scored_clips(table)})
-    others = [run for run in read_record(file, []) if run["steps"] != steps]
-    write_record([*others, *runs], file)
-
-
-def slts(*arguments: object) -> None:
-    done = subprocess.run([sys.executable, "-m", "slts.cli", *map(str, arguments)], capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"slts {' '.join(map(str, arguments))}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        of = {"seed": int(table.parents[1].name.partition("-")[2]), "system": table.parent.name}
+        runs.append({**of, **kind, "heard": heard, "modalities": modalities, **scored_clips(table)})
+    stay = [run for run in read_record(file, []) if any(run[name] != kind[name] for name in kind)]
+    write_record([*stay, *runs], file)
 
 
 if __name__ == "__main__":
-    main(dict(argument.split("=", 1) for argument in sys.argv[1:]))
+    main(arguments())

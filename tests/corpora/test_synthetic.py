@@ -20,6 +20,7 @@ from slts.corpora.synthetic.speakers import SPEAKERS
 from slts.data.clip import Clip, Reject
 from slts.data.contact_sheet import contact_sheet
 from slts.errors import UserError
+from slts.metrics.mouth_opening import mouth_opening
 
 pytest.importorskip("espeakng_loader")
 CONFIG = Path(__file__).parents[2] / "conf" / "corpus" / "synthetic.yaml"
@@ -44,6 +45,18 @@ def still():
     """Clips with nothing moving but the mouth, no noise and no offset."""
     plain = {"noise": 0.0, "head_motion": 0.0, "crop_jitter": 0.0, "light": 0.0, "profile": "none"}
     return [utterance.load() for utterance in corpus(**plain)[:24]]
+
+
+def test_the_mouth_of_a_face_opens_when_the_sounds_open_it():
+    """At the instants that the offset says: the right shift of a picture fits best."""
+    for utterance in corpus(view="face", size=112)[:4]:
+        clip = utterance.load()
+        assert clip.frames.shape == (64, 112, 112, 3)
+        states, _ = visemes.articulate(clip.extra["phones"], np.arange(64) / 25 - clip.offset_ms / 1000, 1.0)
+        lips = states[:, visemes.ARTICULATORS.index("lips")].clip(0)
+        opened = mouth_opening(torch.from_numpy(clip.frames).permute(0, 3, 1, 2)).numpy()
+        agreement = [np.corrcoef(lips, np.roll(opened, shift))[0, 1] for shift in range(-3, 4)]
+        assert max(agreement) == agreement[3] > 0.6
 
 
 def test_clip_is_what_it_says():

@@ -1,9 +1,9 @@
-"""The generated corpus: GRID sentences by a speech synthesiser, a drawn mouth that speaks them, known offsets.
+"""The generated corpus: GRID sentences by a speech synthesiser, a drawn mouth or face that speaks them, known offsets.
 
 A clip depends on the seed, its index and the knobs only, whatever was generated before it and in which process.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import cv2
@@ -11,7 +11,7 @@ import numpy as np
 
 from slts.audio import SAMPLE_RATE
 from slts.corpora import grid_grammar
-from slts.corpora.synthetic import mouth, speech, visemes
+from slts.corpora.synthetic import face, mouth, speech, visemes
 from slts.corpora.synthetic.speakers import SPEAKERS
 from slts.data.clip import Clip, Reject
 from slts.data.utterance import Utterance
@@ -40,6 +40,8 @@ class Spec:
     """The sentence as a GRID code."""
     profile: str
     frames: int
+    view: str
+    """``mouth`` or ``face``."""
     size: int
     noise: float
     coarticulation: float
@@ -87,6 +89,7 @@ def utterances(config) -> list[Utterance]:
             stem=grid_grammar.stem(int(sentences[index])),
             profile=config.profile,
             frames=round(config.seconds * FPS),
+            view=config.view,
             size=config.size,
             noise=config.noise,
             coarticulation=config.coarticulation,
@@ -115,8 +118,9 @@ def render(spec: Spec) -> Clip:
     """
     audio, phones, words, lead = sound(spec)
     offset_ms = draw_offset_ms(spec.profile, spec.rng(_OFFSET))
+    view = scene if spec.view == "mouth" else _face
     return Clip(
-        frames=_sensor(scene(spec, phones, offset_ms), spec),
+        frames=_sensor(view(spec, phones, offset_ms), spec),
         fps=FPS,
         audio=audio,
         offset_ms=float(offset_ms),
@@ -158,6 +162,15 @@ def scene(spec: Spec, phones: list[tuple[float, float, str]], offset_ms: float) 
     )
     texture = np.random.default_rng([spec.seed, spec.speaker, _TEXTURE])
     return mouth.render(states, pose, speaker.looks, spec.size, texture)
+
+
+def _face(spec: Spec, phones: list[tuple[float, float, str]], offset_ms: float) -> np.ndarray:
+    """As ``scene``, of the whole face: the mouth moves in it, and the detector misplaces the face."""
+    right, down, larger = spec.crop_jitter * spec.rng(_CROP).uniform(-0.04, 0.04, 3)
+    mouths = scene(
+        replace(spec, size=face.MOUTH, head_motion=0.6 * spec.head_motion, crop_jitter=0.0), phones, offset_ms
+    )
+    return face.cut_faces(mouths, SPEAKERS[spec.speaker].looks, spec.size, (right, down, larger))
 
 
 def sound(spec: Spec) -> tuple[np.ndarray, list, list, float]:
