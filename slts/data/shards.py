@@ -62,6 +62,12 @@ def write_shard(path: Path, samples: Iterable[dict]) -> Path:
     return temporary
 
 
+def stored_bytes(sample: dict) -> int:
+    """What a sample of ``write_shard`` takes in a shard."""
+    members = [sample["mp4"], sample["flac"], json.dumps(sample["json"], ensure_ascii=False).encode()]
+    return sum(BLOCK + -(-len(member) // BLOCK) * BLOCK for member in members)
+
+
 class _Headers(io.FileIO):
     """A tar file of which only headers are read."""
 

@@ -6,8 +6,9 @@ The shards are links to one real shard, so that a corpus takes the disk of one s
 indexed and decoded as any other. Every row is a process of its own: seconds from ``ShardDataset(...)`` to the first
 batch, at the beginning and in the middle of a later epoch, with all shards mixed (the most that a batch can touch); and
 the memory above that of Python with torch and the loader imported, of the process and its loader processes together
-(pages that they share count once): after three batches, and with all clips indexed, as after an epoch. Seconds of
-processor are over all of them, so that other programs disturb these less.
+(pages that they share count once): after three batches, and with all clips indexed, as after an epoch, where pieces of
+0.2 s leave out what batches take. Seconds of processor are over all of them, with the batches that loader processes had
+begun meanwhile, and other programs disturb these less.
 """
 
 import argparse
@@ -77,7 +78,7 @@ def rank(corpus: Path, position: int, workers: int, batch: int, complete: bool) 
     """What one rank takes that begins at a position."""
     torch.set_num_threads(1)
     imported, began, processor = megabytes(), time.monotonic(), processor_seconds()
-    dataset = ShardDataset(corpus, "train", 112, 1, Augmentation(0.89, 0.5, chunk_seconds=3.0))
+    dataset = ShardDataset(corpus, "train", 112, 1, Augmentation(chunk_seconds=0.2 if complete else 3.0))
     if complete:  # as if every shard had been read once
         entries = index_shard(corpus / dataset.shards[0])
         headers = np.array([[entry["headers"][name] for name in dataset.members] for entry in entries])
@@ -106,7 +107,7 @@ def main(arguments: argparse.Namespace, folder: Path) -> None:
             command = [sys.executable, __file__, *given, *(["complete"] if complete else [])]
             found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
             print(
-                f"{clips:>10} {name:<24}{found['seconds']:>7.1f}{found['processor']:>16.1f}{found['MB']:>18.0f}",
+                f"{clips:>10} {name:<24}{found['seconds']:>7.1f}{found['processor']:>13.1f}{found['MB']:>18.0f}",
                 flush=True,
             )
     print(f"Python with torch and the loader imported: {found['imported']:.0f} MB")
