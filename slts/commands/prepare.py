@@ -3,8 +3,8 @@
 `slts prepare corpus=synthetic profile=lagged out=DIR` needs no download; `slts prepare corpus=grid root=DIR out=DIR`
 reads GRID; `slts prepare corpus=folder root=DIR out=DIR` reads any folder of talking-face videos. Run it again to
 continue after an interruption. With `dry_run=true` some files are read and nothing is written: it says what the whole
-root will take, and what of it will be rejected. `slts prepare action=verify data=DIR` re-reads what was made, prints its
-statistics and one line for every fault, and ends with status 1 if there is any.
+root will take, and what of it will be rejected. `slts prepare action=verify data=DIR` re-reads what was made, prints
+its statistics and one line for every fault, and ends with status 1 if there is any.
 """
 
 import time

@@ -2,8 +2,8 @@
 
 The files are put in order of size and cut into strata of equal number, of which two files each are drawn by the seed,
 and the largest file is always taken, as it needs most memory. Everything that preparation does to a clip is done to
-them, in this process, and measured stage by stage. Totals and their intervals are those of a stratified sample (Cochran,
-Sampling Techniques, 5.4): the spread within strata, with Student's t.
+them, in this process, and measured stage by stage. Totals and their intervals are those of a stratified sample
+(Cochran, Sampling Techniques, 5.4): the spread within strata, with Student's t.
 """
 
 import os

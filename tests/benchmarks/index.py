@@ -26,8 +26,7 @@ import numpy as np
 import psutil
 import torch
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 from slts.data.augmentation import Augmentation
 from slts.data.dataset import ShardDataset
 from slts.data.loader import training_loader
