@@ -121,12 +121,13 @@ def scaling(files: list[Path], folder: Path, rounds: int) -> dict:
     }
     # Before it works a worker process starts Python as the command did.
     starts = {"1": measured["1"]["idle"], "2": 2 * measured["1"]["idle"]}
-    work = (measured["1"]["processor"] - starts["1"]) / len(files)
-    return {
-        "clips": len(files),
-        "measured": {workers: values | {"start": starts[workers]} for workers, values in measured.items()},
-        "work": {"clips": len(files), "core_seconds": round(work, 4), "shard_clips": SHARD_CLIPS},
-    }
+    core_seconds = round((measured["1"]["processor"] - starts["1"]) / len(files), 4)
+    work = {"clips": len(files), "core_seconds": core_seconds, "shard_clips": SHARD_CLIPS}
+    for workers, values in measured.items():
+        values["start"] = starts[workers]
+        found = Preparation(Work(**work), Cluster(cores=int(workers), start=starts[workers])).outcome()
+        values["foretold"] = round(found.seconds, 3)
+    return {"measured": measured, "work": work}
 
 
 def prepare(root: Path, out: Path, workers: str) -> dict[str, float]:
