@@ -40,7 +40,7 @@ class ShardDataset(Dataset):
         speakers: names in the order of ``Batch.speaker``; None takes the corpus's.
         window_shards: shards whose samples are mixed with each other; 0 mixes all.
         disk_gb: room for fetched shards.
-        verify_shards: hash every shard at its first use in a process.
+        verify_shards: hash every shard at its first use, in this process or a loader process of it.
         sounds: names of further sounds of the clips that are read too, into ``Batch.sounds``.
         without: a fold whose clips are left out; every shard is indexed at once for it.
 
