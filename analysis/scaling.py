@@ -2,8 +2,8 @@
 
     python analysis/scaling.py grid=GRID heads=FOLDER [clips=64] [rounds=2] [record=analysis/scaling.json]
 
-GRID holds s1/*.mpg of 360x288 pixels, FOLDER any talking heads, which are also measured as films of 1280x720, scaled up
-and encoded anew. Measured are the stages of prepare on both by the sample that ``dry_run=true`` reads; prepare of
+GRID holds s1/*.mpg of 360x288 pixels, of which some are also measured as films of 1280x720, scaled up and encoded anew;
+FOLDER holds any talking heads. Measured are the stages of prepare by the sample that ``dry_run=true`` reads; prepare of
 ``clips`` files by one and by two workers, in seconds of processor of the process that works longest, which is the time
 on idle cores, and of the clock, which other programs lengthen; and what a loader process takes for a clip. Simulated,
 by cluster_model.py with these figures, are 5,000 hours on 1 to 64 nodes, nodes that fail, and training from object
@@ -16,7 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -38,6 +40,8 @@ from slts.memory import peak_bytes
 
 HOURS, SECONDS = 5000, 6.0
 """Of video in all and of a clip: AVSpeech is 4,700 hours in clips of 3 to 10 s."""
+LENGTHS = 0.35
+"""Standard deviation of their lengths, as a part of the mean."""
 FILM_RATE = 250e3
 """Bytes a second of such a film as downloaded; that of the films encoded here says nothing of it."""
 NAMES, SHARD_NAMES = 4, 12
@@ -58,30 +62,35 @@ def main(given: dict[str, str]) -> None:
     record = Path(given.get("record", "analysis/scaling.json"))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        enlarge(Path(given["heads"]), folder / "films")
-        roots = {
-            "GRID, 360x288": stages("corpus=grid", f"root={given['grid']}"),
-            "heads, 474x256": stages("corpus=folder", f"root={given['heads']}"),
-            "films, 1280x720": stages("corpus=folder", f"root={folder / 'films'}"),
+        videos = sorted(Path(given["grid"], "s1").glob("*.mpg"))
+        enlarge(videos[-12:], folder / "films")
+        keys = {
+            "GRID, 360x288": ("corpus=grid", f"root={given['grid']}"),
+            "heads, 474x256": ("corpus=folder", f"root={given['heads']}"),
+            "films, 1280x720": ("corpus=folder", f"root={folder / 'films'}"),
         }
-        files = sorted(Path(given["grid"], "s1").glob("*.mpg"))[: int(given.get("clips", 64))]
-        workers = scaling(files, folder, int(given.get("rounds", 2)))
+        # Each in a process of its own, so that its memory is its own.
+        with ProcessPoolExecutor(1, get_context("spawn"), one_thread, max_tasks_per_child=1) as fresh:
+            roots = dict(zip(keys, fresh.map(stages, keys.values()), strict=True))
+        workers = scaling(videos[: int(given.get("clips", 64))], folder, int(given.get("rounds", 2)))
         decoding = decoding_seconds(folder / "out-1")
     facts = {"cores": os.cpu_count(), "load": round(os.getloadavg()[0], 1), "assumed": ASSUMED}
     found = {**facts, "roots": roots, "workers": workers, "decoding": decoding}
-    found |= {"hours": HOURS, **simulated(roots["films, 1280x720"], decoding)}
+    found |= {"hours": HOURS, **simulated(roots, decoding)}
     write_whole(record, (json.dumps(found, indent=1) + "\n").encode())
 
 
-def enlarge(heads: Path, films: Path) -> None:
+def enlarge(files: list[Path], films: Path) -> None:
+    """Clips of 360x288 as films of 1280x720, with what was at their sides drawn out."""
     films.mkdir()
-    for path in sorted(heads.glob("*.mp4"))[:6]:
+    for path in files:
         clip = read_clip(path)
-        frames = np.stack([cv2.resize(frame, (1280, 720)) for frame in clip.frames])
-        mux(encode_h264(frames, clip.fps), clip.audio, films / path.name)
+        large = [cv2.resize(frame, (900, 720)) for frame in clip.frames]
+        frames = [cv2.copyMakeBorder(frame, 0, 0, 190, 190, cv2.BORDER_REPLICATE) for frame in large]
+        mux(encode_h264(np.stack(frames), clip.fps), clip.audio, films / f"{path.stem}.mp4")
 
 
-def stages(*keys: str) -> dict:
+def stages(keys: tuple[str, ...]) -> dict:
     """What a clip of a root takes, from the sample of ``dry_run=true``."""
     config, _ = compose("prepare", list(keys))
     began = time.process_time()
@@ -94,6 +103,7 @@ def stages(*keys: str) -> dict:
     return {
         "listing_seconds_a_file": round(listing, 6),
         "files_read": len(sample.measured),
+        "rejected": sum(bool(file.rejected) for file in sample.measured),
         "core_seconds_a_second": round(work.value / video.value, 5),
         "margin": round(work.margin / video.value, 5),
         "spread": round(float(seconds.std(ddof=1) / seconds.mean()), 3),
@@ -160,16 +170,17 @@ def decoding_seconds(shards: Path) -> float:
     return round((time.process_time() - began) / 64, 5)
 
 
-def simulated(root: dict, decoding: float) -> dict:
+def simulated(roots: dict, decoding: float) -> dict:
+    root, listing = roots["films, 1280x720"], roots["GRID, 360x288"]["listing_seconds_a_file"]
     work = Work(
         clips=round(HOURS * 3600 / SECONDS),
         core_seconds=root["core_seconds_a_second"] * SECONDS,
-        spread=root["spread"],
+        spread=float(np.hypot(root["spread"], LENGTHS)),
         read=FILM_RATE * SECONDS,
         written=root["written_a_second"] * SECONDS,
         names=NAMES,
         shard_names=SHARD_NAMES,
-        listing=root["listing_seconds_a_file"],
+        listing=listing,
         merging=MERGING,
     )
     return {

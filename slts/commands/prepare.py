@@ -18,12 +18,14 @@ from slts.offsets.injection import inject_offset
 
 def main(config) -> int:
     needed, other = ("out", "data") if config.action == "make" else ("data", "out")
-    if config.dry_run:
-        return _forecast(config)
-    if config[needed] is None:
+    if config.dry_run and config.action != "make":
+        raise UserError(f"dry_run=true: action={config.action} reads what is there; leave dry_run= or action= out")
+    if config[needed] is None and not config.dry_run:
         raise UserError(f"{needed}=... is required with action={config.action} (slts prepare --help lists every key)")
     if config[other] is not None:
         raise UserError(f"{other}={config[other]}: action={config.action} takes {needed}=DIR only; leave {other} out")
+    if config.dry_run:
+        return _forecast(config)
     return _make(config) if config.action == "make" else _verify(config)
 
 
@@ -67,8 +69,6 @@ def _inject(config) -> partial | None:
 def _forecast(config) -> int:
     from slts.data.dry_run import report
 
-    if config.action != "make":
-        raise UserError(f"dry_run=true: action={config.action} reads what is there; leave dry_run= or action= out")
     began = time.monotonic()
     utterances = load_corpus(config.corpus, config)
     report(config, utterances, _inject(config), time.monotonic() - began)

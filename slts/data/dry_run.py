@@ -119,7 +119,7 @@ def report(config, utterances: list[Utterance], inject: Callable[..., Clip] | No
     console = Console()
     console.print(table)
     console.print("work: " + ", ".join(f"{name} {share:.0%}" for name, share in sample.shares().items()))
-    console.print(_rejections(sample.measured), markup=False)
+    console.print(_rejections(sample.measured, len(utterances)), markup=False)
     busy = sum(file.stages.total() for file in sample.measured) / sum(
         file.listing + file.seconds for file in sample.measured
     )
@@ -198,18 +198,16 @@ def _size(utterance: Utterance, root: str | None) -> float:
     return path.stat().st_size if isinstance(path, Path) and path.is_file() else 0
 
 
-def _rejections(measured: list[Measured]) -> str:
-    """How many files, and why; and how many of the root by the exact interval of a share (Clopper and Pearson)."""
+def _rejections(measured: list[Measured], files: int) -> str:
+    """Of how many files, and why; and of how many of the root by the exact interval of a share (Clopper, Pearson)."""
     rejected = [reject for file in measured for reject in file.rejected]
-    files = sum(bool(file.rejected) for file in measured)
-    most = binomtest(files, len(measured)).proportion_ci(0.95).high
+    times = sum(bool(file.rejected) for file in measured)
+    most = binomtest(times, len(measured)).proportion_ci(0.95).high
+    others = f", of all {files} at most {most:.0%}" if len(measured) < files else ""
     if not rejected:
-        return f"rejected: none of {len(measured)} files, so that of all at most {most:.0%} will be"
-    counted = ", ".join(f"{reason} {times}" for reason, times in Counter(one.reason for one in rejected).most_common())
-    return (
-        f"rejected: clips of {files} of {len(measured)} files ({counted}), of all files of {most:.0%} at most;"
-        f" for example {rejected[0]}"
-    )
+        return f"rejected: none of {len(measured)} files{others}"
+    counted = ", ".join(f"{reason} {number}" for reason, number in Counter(r.reason for r in rejected).most_common())
+    return f"rejected: {times} of {len(measured)} files ({counted}){others}; first {rejected[0]}"
 
 
 def _short(value: float) -> str:

@@ -1,6 +1,7 @@
 """slts prepare dry_run=true: what it foretells is what comes, and nothing is left."""
 
 import json
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -60,7 +61,20 @@ def test_of_a_root_read_wholly_it_says_what_prepare_then_leaves(root, tmp_path, 
 def test_the_generated_corpus_needs_neither_root_nor_out():
     said = slts("prepare", "dry_run=true", "corpus=synthetic", "clips=40", "seconds=2.4", "shard_clips=20").stdout
     assert "synthetic: 40 files, 25 of them read" in said and rows(said)["clips"] == ["40", "40", "to", "40"]
-    assert "rejected: none of 25 files, so that of all at most 14% will be" in said
+    assert "rejected: none of 25 files, of all 40 at most 14%" in said
+
+
+def test_official_layouts_are_read_through_their_readers(root, tmp_path):
+    clips, videos = tmp_path / "tcd/lipspeakers/Lipspkr1/Clips/straightcam", tmp_path / "Dataset/chem/videos"
+    for folder in (clips, videos):
+        folder.mkdir(parents=True)
+        for number in range(4, 8):
+            shutil.copy(root / f"{number}.mkv", folder / f"si{number}.mp4")
+    (tmp_path / "Dataset/chem/train.txt").write_text("si4 si5 si6 gone")
+    said = rows(slts("prepare", "dry_run=true", "corpus=tcd_timit", f"root={tmp_path / 'tcd'}", *KEYS).stdout)
+    assert said["clips"][0] == "4" and said["rejected:"][:3] == ["none", "of", "4"]
+    said = rows(slts("prepare", "dry_run=true", "corpus=lip2wav", f"root={tmp_path}", *KEYS).stdout)
+    assert said["clips"][0] == "3" and said["rejected:"][:6] == ["1", "of", "4", "files", "(missing", "1);"]
 
 
 def test_a_finished_corpus_has_nothing_to_foretell(tmp_path):
