@@ -7,6 +7,7 @@ from itertools import accumulate
 import numpy as np
 
 from slts.data.shards import BLOCK
+from slts.errors import UserError
 
 
 class Places:
@@ -18,12 +19,18 @@ class Places:
     Args:
         clips: of each shard, at most.
         members: of each clip.
+
+    Raises:
+        UserError: more clips than there is memory for.
     """
 
     def __init__(self, clips: Sequence[int], members: int):
         self.starts = np.array([0, *accumulate(clips)])
         shape = int(self.starts[-1]), members
-        memory = mmap.mmap(-1, max(1, 4 * shape[0] * members))
+        try:
+            memory = mmap.mmap(-1, max(1, 4 * shape[0] * members))
+        except (OSError, OverflowError, ValueError):
+            raise UserError(f"corpus.json lists {shape[0]} clips, more than there is memory for") from None
         self.blocks = np.frombuffer(memory, np.uint32, shape[0] * members).reshape(shape)
         """Number of the tar's block, counted from 1; 0 where it is not known yet."""
 

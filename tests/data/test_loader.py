@@ -130,6 +130,15 @@ def test_keys_longer_than_a_header_and_shards_that_others_packed(corpus, tmp_pat
     assert len(packed[0, 5]["key"]) > 100
 
 
+def test_more_clips_than_memory_holds_are_one_line(corpus, tmp_path):
+    shutil.copytree(corpus, tmp_path / "c")
+    facts = json.loads((corpus / "corpus.json").read_text())
+    facts["shards"][0]["clips"] = 10**16
+    (tmp_path / "c" / "corpus.json").write_text(json.dumps(facts))
+    with pytest.raises(UserError, match=r"corpus\.json lists 10000000000000009 clips, more than"):
+        dataset(tmp_path / "c")
+
+
 def test_a_shard_that_changes_under_training_is_one_line(corpus, tmp_path):
     shutil.copytree(corpus, tmp_path / "c")
     data = dataset(tmp_path / "c")
