@@ -164,12 +164,12 @@ class Preparation:
         """One shard: its videos are found and read, its clips made, and the tar is written and named."""
         work = self.work
         yield from self.names.serve(clips * work.names)
-        for size in (clips * work.read, clips * work.written):
-            yield from network.serve(size)
-            yield from self.storage.serve(size)
-            if size == clips * work.read:
-                self.busy += seconds
-                yield self.clock.timeout(seconds)
+        yield from network.serve(clips * work.read)
+        yield from self.storage.serve(clips * work.read)
+        self.busy += seconds
+        yield self.clock.timeout(seconds)
+        yield from network.serve(clips * work.written)
+        yield from self.storage.serve(clips * work.written)
         yield from self.names.serve(work.shard_names)
 
     def _core_seconds(self, clips: np.ndarray) -> list[float]:

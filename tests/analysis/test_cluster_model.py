@@ -25,6 +25,7 @@ def test_one_core_takes_the_sum_and_cores_share_it():
     found = prepared(replace(WORK, listing=0.01, merging=0.2), Cluster(start=3))
     assert found.seconds == pytest.approx(10 + 3 + 500 + 100 * 0.2)
     assert found.use["cores"] == pytest.approx(500 / 533) and found.bottleneck == "cores"
+    assert prepared(Work(clips=1000, core_seconds=0.5, shard_clips=10)).seconds == pytest.approx(500)
     assert prepared(WORK, Cluster(nodes=2, cores=5)).seconds == pytest.approx(500 / 10)
     assert prepared(WORK, Cluster(nodes=7, cores=16)).seconds == pytest.approx(5)  # a shard is the smallest piece
 
