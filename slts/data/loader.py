@@ -1,5 +1,6 @@
 """Batches from shards: the clips of a split in the order of slts.data.order, or every one once."""
 
+import gc
 from collections.abc import Iterator
 
 import cv2
@@ -59,7 +60,7 @@ def training_loader(
         collate_fn=_collate_to_pipe if reason else _collate_or_error,
         pin_memory=torch.cuda.is_available() and not reason,
         prefetch_factor=AHEAD if workers else None,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_begin,
         generator=torch.Generator(),  # its own, so that starting to iterate draws nothing from the training's
     )
     return TrainingBatches(dataset, batch_size, position, loader)
@@ -101,6 +102,9 @@ def _collate_or_raise(samples: list[dict] | UserError) -> Batch:
     return collate(samples)
 
 
-def _one_thread(_: int) -> None:
+def _begin(_: int) -> None:
+    """In a loader process: it shares the cores, and leaves alone what it shares with the training process, which the
+    garbage collector would copy by looking at it."""
+    gc.freeze()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)

@@ -10,25 +10,27 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from omegaconf import OmegaConf
 
+from slts.data import faces
 from slts.data.assembly import assemble_shard, facts_of, merge_shards
 from slts.data.claim import MARKER, Busy, claimed, remove_unfinished
 from slts.data.clip import Clip, Reject
 from slts.data.cluster import Cluster
 from slts.data.cutting import LONGEST, cut, refuse_too_long
-from slts.data.faces import FaceCrop, crop
+from slts.data.faces import FaceCrop
 from slts.data.media import VIDEO_SUFFIXES, encode_flac, encode_h264
 from slts.data.parallel import run_jobs
 from slts.data.utterance import Utterance
 from slts.errors import UserError
 from slts.folders import printable
 
-PLACES = ("action", "data", "out", "root", "workers", "engine", "address", "part", "s3fd_weights")
+PLACES = ("action", "data", "out", "root", "workers", "engine", "address", "part", "dry_run", "s3fd_weights")
 """Keys that say where and how to work, not what comes out."""
 
 
@@ -41,6 +43,15 @@ class Recipe:
     """(clip, rng=Generator) -> a cut of it with a known offset, raises Reject; None leaves clips as they are."""
     seed: int
     min_seconds: float
+
+
+def recipe_of(config, inject: Callable[..., Clip] | None) -> Recipe:
+    """Raises UserError for a size that pictures cannot have, and a detector that is not installed."""
+    if config.size % 2:
+        raise UserError(f"size={config.size}: H.264 pictures need an even size; take {config.size + 1}")
+    face = FaceCrop.of(config)
+    face.detector()
+    return Recipe(face, inject, config.seed, config.min_seconds)
 
 
 @dataclass(frozen=True)
@@ -72,17 +83,13 @@ def prepare_corpus(
             process.
     """
     began = time.monotonic()
-    if config.size % 2:
-        raise UserError(f"size={config.size}: H.264 pictures need an even size; take {config.size + 1}")
+    recipe = recipe_of(config, inject)  # refuses what is not installed before anything is read
     if config.chunk_seconds is not None:
         utterances = cut(utterances, config.chunk_seconds)
     keys = Counter(utterance.key for utterance in utterances)
     if twice := [key for key, times in keys.items() if times > 1]:
         raise UserError(f"corpus={config.corpus}: {len(twice)} keys occur twice, the first is {twice[0]}")
 
-    face = FaceCrop.of(config)
-    face.detector()  # refuses what is not installed before anything is read
-    recipe = Recipe(face, inject, config.seed, config.min_seconds)
     listing = "\n".join(f"{u.key}\t{u.split}\t{u.speaker}\t{u.text}\t{u.source}" for u in utterances)
     given = OmegaConf.to_container(config)
     assert isinstance(given, dict)
@@ -183,10 +190,14 @@ def make_shard(job: Job, tick: Callable[[], None]) -> None:
     assemble_shard(job.path, samples(), rejected)
 
 
-def make_sample(utterance: Utterance, recipe: Recipe) -> dict:
-    """One utterance as {key, mp4, flac: bytes, json: dict}. Raises Reject."""
-    refuse_too_long(utterance)
-    clip = utterance.load()
+def make_sample(
+    utterance: Utterance, recipe: Recipe, stage: Callable[[str], AbstractContextManager] = nullcontext
+) -> dict:
+    """One utterance as {key, mp4, flac: bytes, json: dict}. Raises Reject. ``stage`` is entered with the name of each
+    part of the work, by whoever measures it."""
+    with stage("decoding"):
+        refuse_too_long(utterance)
+        clip = utterance.load()
     if recipe.inject is not None:
         digest = hashlib.sha256(f"{recipe.seed}/{utterance.key}".encode()).digest()
         clip = recipe.inject(clip, rng=np.random.default_rng(list(digest)))
@@ -195,7 +206,14 @@ def make_sample(utterance: Utterance, recipe: Recipe) -> dict:
         raise Reject("too_short", f"{seconds:.2f} s are less than min_seconds={recipe.min_seconds}")
     if seconds > LONGEST:
         raise Reject("too_long", f"{seconds:.1f} s are more than {LONGEST:.0f}; chunk_seconds cuts videos, not this")
-    crops, geometry = crop(clip.frames, clip.fps, recipe.face)
+    with stage("face"):
+        geometry = faces.locate(clip.frames, clip.fps, recipe.face)
+    with stage("crop"):
+        crops = faces.cut(clip.frames, geometry, recipe.face.size)
+    with stage("picture"):
+        mp4 = encode_h264(crops, clip.fps)
+    with stage("sound"):
+        flac = encode_flac(clip.audio)
     facts = {
         "speaker": utterance.speaker,
         "text": utterance.text,
@@ -208,9 +226,4 @@ def make_sample(utterance: Utterance, recipe: Recipe) -> dict:
         "face": geometry,
         **clip.extra,
     }
-    return {
-        "key": utterance.key,
-        "mp4": encode_h264(crops, clip.fps),
-        "flac": encode_flac(clip.audio),
-        "json": facts,
-    }
+    return {"key": utterance.key, "mp4": mp4, "flac": flac, "json": facts}

@@ -39,7 +39,7 @@ def test_one_notebook_a_table_and_a_figure():
     names = {notebook.stem for notebook in NOTEBOOKS}
     assert {f"table{number}" for number in range(1, 8)} | {
         "figure5", "figure6", "offsets_against_truth", "evidence", "sweeps", "synchronisation", "av2a", "wav2lip",
-        "tour",
+        "tour", "scaling",
     } == names  # fmt: skip
 
 
@@ -75,6 +75,7 @@ def test_executes_on_a_small_run(notebook, kernel):
         "av2a": "3 scored runs, seeds [0]",
         "wav2lip": "measured again by users",
         "tour": "mended: stoi",
+        "scaling": "bottleneck",
     }
     assert ours.get(notebook.stem, "generated, lagged offsets") in shown
     assert "GRID s1" not in shown and "traceback" not in shown
