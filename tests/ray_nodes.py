@@ -67,7 +67,7 @@ class Nodes:
             self.processes.append(
                 subprocess.Popen(
                     [*command, "--block", "--num-cpus=1", "--num-gpus=0", *small, *options],
-                    stdout=file, stderr=file, env=environment, start_new_session=True,
+                    stdout=file, stderr=file, env=environment, process_group=0,
                 )
             )  # fmt: skip
 

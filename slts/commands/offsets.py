@@ -105,6 +105,7 @@ def _estimate(config) -> int:
 
 def _apply(config) -> int:
     from slts.commands.offsets_of_videos import repair_videos
+    from slts.data.engine import engine_of
     from slts.data.shards import read_corpus_json
     from slts.offsets.repair import repair_corpus
 
@@ -118,7 +119,7 @@ def _apply(config) -> int:
         offsets = given_offsets(config)
     else:
         offsets = {r["key"]: r["offset_ms"] for r in counted_rows(_shard_rows(config)[0], config.above_confidence)}
-    corpus = repair_corpus(data, offsets, method_of(config), out)
+    corpus = repair_corpus(data, offsets, method_of(config), out, engine_of(config, data / "corpus.json"))
     clips = sum(split["clips"] for split in corpus["splits"].values())
     print(
         f"{clips} clips written to {out}, offsets of {method_of(config)} taken out; what became too short is in"

@@ -6,6 +6,7 @@ jobs on a machine of its own.
 """
 
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -46,17 +47,21 @@ def engine_of(config, *shared: Path) -> Engine:
     """What the keys ``engine``, ``address`` and ``workers`` say. ``shared`` are files and folders that every node must
     see as this machine does. Raises UserError, also where no cluster is at the address."""
     if config.engine == "ray":
-        return Cluster(config.address, shared, config.workers)
+        cluster = Cluster(config.address, shared, config.workers)
+        cluster.join()  # before anything is written
+        return cluster
     if config.address is not None:
         raise UserError(f"address={config.address} is of a cluster, and engine=local knows none; give engine=ray")
     return Processes(config.workers)
 
 
 def run_jobs(engine: Engine, function: Callable, jobs: Sequence, title: str, items: int, done: int = 0) -> Iterator:
-    """What ``engine.run`` gives, under a bar on standard error with ``title``: ``items`` are those of all jobs and of
-    the ``done`` before them."""
+    """What ``engine.run`` gives, with a bar on standard error if that is a terminal: ``items`` are those of all jobs
+    and of the ``done`` before them."""
     columns = TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    console = Console(stderr=True)
+    look = {"console": console, "disable": not console.is_terminal, "redirect_stdout": sys.stdout.isatty()}
+    with Progress(*columns, **look) as progress:
         bar = progress.add_task("", total=items, completed=done)
         yield from engine.run(function, jobs, partial(progress.advance, bar))
 

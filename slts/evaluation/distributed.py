@@ -14,8 +14,8 @@ from slts.data.parallel import Processes
 from slts.metrics import score_pairs
 from slts.metrics.scoring import Pair
 
-CHUNK = 64
-"""Pairs a job: some seconds of work, in which starting a process for them does not count."""
+CHUNK = 16
+"""Pairs a job: some seconds of work, in which forking a process for them does not count."""
 
 
 @dataclass(frozen=True)

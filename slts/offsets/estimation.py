@@ -24,7 +24,7 @@ from slts.systems.contract import SPEECH, OffsetEstimate
 from slts.systems.trained import TrainedRun
 from slts.systems.videos import as_batch, face_crops
 
-CLIPS = 64
+CLIPS = 32
 """Clips of a job, as far as whole batches have as many."""
 
 

@@ -3,6 +3,7 @@ import json
 import re
 import shutil
 import tarfile
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -50,6 +51,18 @@ def rewrite(corpus, change) -> None:
     facts = json.loads((corpus / "corpus.json").read_text())
     facts["shards"][0]["sha256"] = sha256(path)
     (corpus / "corpus.json").write_text(json.dumps(facts))
+
+
+def test_parts_find_what_the_whole_does(tiny_corpus, tmp_path):
+    corpus = shutil.copytree(tiny_corpus, tmp_path / "corpus")
+    with shard(corpus).open("r+b") as file:
+        file.seek(700)
+        file.write(b"?")
+    whole, parts = verify_corpus(corpus), [verify_corpus(corpus, part=f"{number}/2") for number in range(2)]
+    assert sorted(key for part in parts for key in part.keys) == sorted(whole.keys)
+    assert sum((part.clips for part in parts), Counter()) == whole.clips
+    assert {fault for part in parts for fault in part.faults} == {f for f in whole.faults if str(shard(corpus)) in f}
+    assert [bool(part.faults) for part in parts].count(True) == 1
 
 
 def test_a_whole_corpus_has_no_fault_and_its_row_of_table_1(one_shard):
