@@ -1,12 +1,12 @@
 """What a Ray cluster costs, and that a node that dies changes no byte: two nodes of a core each on this machine.
 
-    python tests/benchmarks/cluster.py [--rounds N] [--kill] [command ...]
+    python tests/benchmarks/cluster.py [--rounds N] [--clips N] [--kill] [command ...]
 
-The commands are prepare, offsets and score (all unless given), each on 200 generated clips. Without --kill each runs in
-pairs, with workers=2 and with engine=ray on the two nodes, in turn; medians of the seconds are printed, and what Ray
-adds. The cluster is up before, as one is, and each command joins it anew. Also printed are the seconds of processor
-time, which other load on the machine hardly changes: of the command, of the processes that it starts, and of all of
-Ray's.
+The commands are prepare, offsets and score (all unless given), each on 200 generated clips unless told otherwise.
+Without --kill each runs in pairs, with workers=2 and with engine=ray on the two nodes, in turn; medians of the seconds
+are printed, and what Ray adds. The cluster is up before, as one is, and each command joins it anew. Also printed are
+the seconds of processor time, which other load on the machine hardly changes: of the command, of the processes that it
+starts, and of all of Ray's.
 
 With --kill one node is killed in the middle of each command, whose files are held against those of engine=local.
 """
@@ -33,31 +33,31 @@ from ray_nodes import ENVIRONMENT, Nodes  # noqa: E402
 
 from slts.reporting.sensitivity import delayed  # noqa: E402
 
-CLIPS = 200
 LEFT = {"prepare": "corpus/*", "offsets": "offsets.csv", "score": "scores.csv"}
 """What each command leaves that is compared."""
-SOME = 15.0
-"""Seconds of processor time after which a node is killed: its processes are then at work."""
+STARTED = 6.0
+"""Seconds of processor time that the two nodes' processes need to be at work, after which one is killed."""
 
 
-def keys_of(command: str, inputs: Path, out: Path) -> list[str]:
+def keys_of(command: str, inputs: Path, out: Path, clips: int) -> list[str]:
     """Of the command on what lies in ``inputs``."""
     if command == "prepare":
-        how = "corpus=synthetic", f"clips={CLIPS}", "shard_clips=8", "region=mouth", "faces=none"
+        how = "corpus=synthetic", f"clips={clips}", "shard_clips=8", "region=mouth", "faces=none"
         return [*how, f"out={out}/corpus"]
     if command == "offsets":
         return [f"data={inputs}/corpus", f"out={out}/offsets.csv", "batch_size=8"]
     return [f"reference={inputs}/a", f"generated={inputs}/b", f"out={out}/scores.csv"]
 
 
-def make_inputs(folder: Path) -> None:
+def make_inputs(folder: Path, clips: int, commands: list[str]) -> None:
     """The corpus for offsets, and the sounds for score."""
-    for number in range(CLIPS):
+    for number in range(clips if "score" in commands else 0):
         speech = speech_like(number)
         for name, sound in (("a", speech), ("b", delayed(speech, 320))):
             (folder / name).mkdir(exist_ok=True)
             soundfile.write(folder / name / f"{number}.wav", sound, 16000)
-    run("prepare", [*keys_of("prepare", folder, folder), "workers=2"])
+    if "offsets" in commands:
+        run("prepare", [*keys_of("prepare", folder, folder, clips), "workers=2"])
 
 
 def run(command: str, keys: list[str], meanwhile=lambda process: None) -> tuple[float, float]:
@@ -98,7 +98,7 @@ class Usage:
         return sum([*self.seen.values()])
 
 
-def compare(command: str, inputs: Path, rounds: int) -> None:
+def compare(command: str, inputs: Path, clips: int, rounds: int) -> None:
     nodes = Nodes(2)
     usage = Usage(nodes)
     walls, cores = {"local": [], "ray": []}, {"local": [], "ray": []}
@@ -109,7 +109,7 @@ def compare(command: str, inputs: Path, rounds: int) -> None:
                 where = ["workers=2"] if engine == "local" else ["engine=ray", f"address={nodes.address}"]
                 with tempfile.TemporaryDirectory() as out:
                     before = usage.total()
-                    wall, used = run(command, [*keys_of(command, inputs, Path(out)), *where])
+                    wall, used = run(command, [*keys_of(command, inputs, Path(out), clips), *where])
                     walls[engine].append(wall)
                     cores[engine].append(used + (usage.total() - before if engine == "ray" else 0.0))
     finally:
@@ -127,25 +127,25 @@ def compare(command: str, inputs: Path, rounds: int) -> None:
         )
 
 
-def compare_killed(command: str, inputs: Path) -> None:
+def compare_killed(command: str, inputs: Path, clips: int) -> None:
     """Ends one of two nodes in the middle."""
     nodes = Nodes(2)
     usage = Usage(nodes)
     with tempfile.TemporaryDirectory() as here, tempfile.TemporaryDirectory() as there:
 
         def kill(process: subprocess.Popen) -> None:
-            at_work = usage.total() + SOME
+            at_work = usage.total() + STARTED
             while usage.total() < at_work and process.poll() is None:
                 time.sleep(0.3)
             assert process.poll() is None, "the command ended before the node was killed"
             nodes.kill(2)
 
         try:
-            keys = [*keys_of(command, inputs, Path(there)), "engine=ray", f"address={nodes.address}"]
+            keys = [*keys_of(command, inputs, Path(there), clips), "engine=ray", f"address={nodes.address}"]
             seconds, _ = run(command, keys, kill)
         finally:
             nodes.stop()
-        run(command, [*keys_of(command, inputs, Path(here)), "workers=1"])
+        run(command, [*keys_of(command, inputs, Path(here), clips), "workers=1"])
         files = [
             {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in Path(folder).glob(LEFT[command])}
             for folder in (here, there)
@@ -160,16 +160,18 @@ def compare_killed(command: str, inputs: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--clips", type=int, default=200)
     parser.add_argument("--kill", action="store_true")
     parser.add_argument("commands", nargs="*", metavar="command")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        make_inputs(Path(folder))
-        for command in options.commands or LEFT:
+        commands = options.commands or [*LEFT]
+        make_inputs(Path(folder), options.clips, commands)
+        for command in commands:
             if options.kill:
-                compare_killed(command, Path(folder))
+                compare_killed(command, Path(folder), options.clips)
             else:
-                compare(command, Path(folder), options.rounds)
+                compare(command, Path(folder), options.clips, options.rounds)
     print(f"load of the machine at the end: {os.getloadavg()[0]:.1f} (2.0 is what two processes make)")
 
 
