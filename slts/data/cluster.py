@@ -56,17 +56,16 @@ class Cluster:
         Raises:
             UserError: Ray is not installed, or no cluster is at the address.
         """
+        address = self.address or os.environ.get("RAY_ADDRESS")
+        _refuse_silence(address)
         if importlib.util.find_spec("ray") is None:
             raise UserError("engine=ray: Ray is not installed; pip install 'slts[cluster]', or leave engine= out")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here reports to nobody
         import ray  # pyright: ignore[reportMissingImports]  an extra
 
         global _joined
-
         if ray.is_initialized() and self.address in (None, _joined):
             return ray
-        address = self.address or os.environ.get("RAY_ADDRESS")
-        _refuse_silence(address)
         quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
         try:
             ray.init(self.address, include_dashboard=None if address else False, **quiet)
