@@ -11,6 +11,7 @@ import logging
 import os
 import pickle
 import socket
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -208,6 +209,7 @@ def _call(work: bytes, here: Place) -> tuple[object, int] | Failure:
     if difference := here.differs():
         return Failure(node, difference)
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # not all nodes have GPUs, and those compute other bytes
+    vars(sys.modules["__main__"]).pop("__file__", None)  # processes that a job starts need not import Ray's program
     one_thread()
     ticks = 0
 

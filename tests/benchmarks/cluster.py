@@ -35,8 +35,8 @@ from slts.reporting.sensitivity import delayed  # noqa: E402
 
 LEFT = {"prepare": "corpus/*", "offsets": "offsets.csv", "score": "scores.csv"}
 """What each command leaves that is compared."""
-STARTED = 6.0
-"""Seconds of processor time that the two nodes' processes need to be at work, after which one is killed."""
+STARTED = 14.0
+"""Seconds of processor time after which the processes of both nodes are at work, and one of them is killed."""
 
 
 def keys_of(command: str, inputs: Path, out: Path, clips: int) -> list[str]:
@@ -57,45 +57,45 @@ def make_inputs(folder: Path, clips: int, commands: list[str]) -> None:
             (folder / name).mkdir(exist_ok=True)
             soundfile.write(folder / name / f"{number}.wav", sound, 16000)
     if "offsets" in commands:
-        run("prepare", [*keys_of("prepare", folder, folder, clips), "workers=2"])
-
-
-def run(command: str, keys: list[str], meanwhile=lambda process: None) -> tuple[float, float]:
-    """Seconds on the wall, and of processor time, of ``slts COMMAND`` and the processes that it starts."""
-    before, began = os.times(), time.monotonic()
-    words = [sys.executable, "-m", "slts.cli", command, *keys]
-    environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": str(ROOT)}
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(words, env=environment, stdout=log, stderr=log)
-        meanwhile(process)
-        if process.wait():
-            log.seek(0)
-            sys.exit(log.read().decode()[-3000:])
-    seconds, after = time.monotonic() - began, os.times()
-    used = after.children_user + after.children_system - before.children_user - before.children_system
-    return seconds, used
+        run("prepare", [*keys_of("prepare", folder, folder, clips), "workers=2"], Usage())
 
 
 class Usage:
-    """Seconds of processor time of all processes of some nodes, also of those that end meanwhile."""
+    """Seconds of processor time of all processes of some nodes and of the commands, also of those that ended."""
 
-    def __init__(self, nodes: Nodes):
-        self.nodes, self.seen = nodes, {}
+    def __init__(self, nodes: Nodes | None = None):
+        self.roots, self.seen = [node.pid for node in nodes.processes] if nodes else [], {}
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
-        while any(node.poll() is None for node in self.nodes.processes):
+        while True:
             self.total()
-            time.sleep(1)
+            time.sleep(0.5)
 
     def total(self) -> float:
-        for node in self.nodes.processes:
+        for root in [*self.roots]:
             with suppress(psutil.NoSuchProcess):
-                for process in psutil.Process(node.pid).children(recursive=True):
+                above = psutil.Process(root)
+                for process in [above, *above.children(recursive=True)]:
                     with suppress(psutil.NoSuchProcess):
                         times = process.cpu_times()
                         self.seen[process.pid, process.create_time()] = times.user + times.system
         return sum([*self.seen.values()])
+
+
+def run(command: str, keys: list[str], usage: Usage, meanwhile=lambda process: None) -> tuple[float, float]:
+    """Seconds on the wall, and of processor time, of ``slts COMMAND`` with all processes that work for it."""
+    before, began = usage.total(), time.monotonic()
+    words = [sys.executable, "-m", "slts.cli", command, *keys]
+    environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": str(ROOT)}
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(words, env=environment, stdout=log, stderr=log)
+        usage.roots.append(process.pid)
+        meanwhile(process)
+        if process.wait():
+            log.seek(0)
+            sys.exit(log.read().decode()[-3000:])
+    return time.monotonic() - began, usage.total() - before
 
 
 def compare(command: str, inputs: Path, clips: int, rounds: int) -> None:
@@ -108,10 +108,9 @@ def compare(command: str, inputs: Path, clips: int, rounds: int) -> None:
             for engine in ("local", "ray") if number % 2 else ("ray", "local"):
                 where = ["workers=2"] if engine == "local" else ["engine=ray", f"address={nodes.address}"]
                 with tempfile.TemporaryDirectory() as out:
-                    before = usage.total()
-                    wall, used = run(command, [*keys_of(command, inputs, Path(out), clips), *where])
-                    walls[engine].append(wall)
-                    cores[engine].append(used + (usage.total() - before if engine == "ray" else 0.0))
+                    wall, used = run(command, [*keys_of(command, inputs, Path(out), clips), *where], usage)
+                walls[engine].append(wall)
+                cores[engine].append(used)
     finally:
         nodes.stop()
     for what, found in (("s", walls), ("s of processors", cores)):
@@ -142,10 +141,10 @@ def compare_killed(command: str, inputs: Path, clips: int) -> None:
 
         try:
             keys = [*keys_of(command, inputs, Path(there), clips), "engine=ray", f"address={nodes.address}"]
-            seconds, _ = run(command, keys, kill)
+            seconds, _ = run(command, keys, usage, kill)
         finally:
             nodes.stop()
-        run(command, [*keys_of(command, inputs, Path(here), clips), "workers=1"])
+        run(command, [*keys_of(command, inputs, Path(here), clips), "workers=1"], usage)
         files = [
             {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in Path(folder).glob(LEFT[command])}
             for folder in (here, there)
