@@ -76,18 +76,19 @@ def _forecast(config) -> int:
 
 
 def _verify(config) -> int:
-    from slts.data.cluster import Cluster
+    from slts.data.engine import engine_of
     from slts.data.shards import read_corpus_json
     from slts.data.verification import table, verify_corpus
 
     data = Path(config.data)
     corpus = read_corpus_json(data)
-    found = verify_corpus(data, config.workers, Cluster.of(config, data / "corpus.json"))
+    found = verify_corpus(data, engine_of(config, data / "corpus.json"), config.part)
     print(table(corpus["name"], found))
     for fault in found.faults:
         print(fault)
+    shards = f"{len(corpus['shards'])} shards" if config.part is None else f"part {config.part} of the shards"
     print(
-        f"{sum(found.clips.values())} of {len(found.keys)} clips are good, {len(corpus['shards'])} shards; picture and "
+        f"{sum(found.clips.values())} of {len(found.keys)} clips are good, {shards}; picture and "
         f"sound differ by {1000 * found.apart:.3f} ms at most; {len(found.faults)} faults"
     )
     return 1 if found.faults else 0

@@ -24,7 +24,8 @@ from scipy.stats import t as student
 from slts.data.assembly import heard
 from slts.data.clip import Clip, Reject
 from slts.data.cutting import cut
-from slts.data.parallel import run_jobs
+from slts.data.engine import run_jobs
+from slts.data.parallel import Processes
 from slts.data.preparation import Recipe, make_sample, recipe_of
 from slts.data.shards import stored_bytes
 from slts.data.utterance import Utterance
@@ -136,7 +137,7 @@ def measure(utterances: Sequence[Utterance], recipe: Recipe, config) -> Sample:
     jobs = [(utterances[place], recipe, config.chunk_seconds) for places, _ in strata for place in places]
     numbers = iter(range(len(jobs)))
     strata = [([next(numbers) for _ in places], files) for places, files in strata]
-    return Sample(strata, run_jobs(measure_file, jobs, 1, "measuring", len(jobs)))
+    return Sample(strata, list(run_jobs(Processes(1), measure_file, jobs, "measuring", len(jobs))))
 
 
 def draw(sizes: Sequence[float], seed: int) -> list[tuple[list[int], int]]:

@@ -75,6 +75,11 @@ def evaluation_loader(
     return _whole_clips(dataset, chosen, batch_size)
 
 
+def clips_in_turn(dataset: ShardDataset, batch_size: int, first: int, last: int) -> DataLoader:
+    """Whole clips in the order of the shards, from clip ``first`` to before clip ``last``."""
+    return _whole_clips(dataset, [(0, i) for i in range(first, last)], batch_size)
+
+
 def shared_batches(dataset: ShardDataset, batch_size: int, rank: int, ranks: int) -> DataLoader:
     """The batches of one process's ``evaluation_loader``, of which rank r takes r, r + ranks, ...: what a batch holds,
     and so what a system makes of it, does not depend on the number of processes."""

@@ -6,7 +6,6 @@ and machines or on interruptions; slts.data.assembly puts the shards together.
 
 import errno
 import hashlib
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -19,13 +18,13 @@ from omegaconf import OmegaConf
 
 from slts.data import faces
 from slts.data.assembly import assemble_shard, facts_of, merge_shards
-from slts.data.claim import MARKER, Busy, claimed, remove_unfinished
+from slts.data.claim import MARKER, remove_unfinished
 from slts.data.clip import Clip, Reject
-from slts.data.cluster import Cluster
 from slts.data.cutting import LONGEST, cut, refuse_too_long
+from slts.data.engine import engine_of
 from slts.data.faces import FaceCrop
+from slts.data.making import make_shards
 from slts.data.media import VIDEO_SUFFIXES, encode_flac, encode_h264
-from slts.data.parallel import run_jobs
 from slts.data.utterance import Utterance
 from slts.errors import UserError
 from slts.folders import printable
@@ -61,6 +60,10 @@ class Job:
     path: Path
     utterances: list[Utterance]
     recipe: Recipe
+
+    @property
+    def clips(self) -> int:
+        return len(self.utterances)
 
 
 def prepare_corpus(
@@ -98,24 +101,15 @@ def prepare_corpus(
     out = Path(config.out)
     jobs = _jobs(utterances, out, recipe, config.shard_clips)
     read = [path for path in (config.root and Path(config.root), utterances and utterances[0].video) if path]
-    cluster = Cluster.of(config, out / MARKER, *read)
-    part_made = False
+    engine = engine_of(config, out / MARKER, *read)
+
+    def merge() -> dict:
+        passed_over = [_unread_line(path, Path(config.root)) for path in unread]
+        corpus = merge_shards(out, [job.path for job in jobs], config.corpus, settings, rejected_before=passed_over)
+        return {**corpus, "seconds": round(time.monotonic() - began, 1)}
+
     try:
-        if config.part is not None:
-            with claimed(out, settings, with_others=True):
-                _run(_part_of(jobs, config.part), config.workers, cluster)
-            part_made = True
-            if any(facts_of(job.path) is None for job in jobs):
-                return None
-        with claimed(out, settings):
-            _run(jobs, config.workers, cluster)
-            passed_over = [_unread_line(path, Path(config.root)) for path in unread]
-            corpus = merge_shards(out, [job.path for job in jobs], config.corpus, settings, rejected_before=passed_over)
-            return {**corpus, "seconds": round(time.monotonic() - began, 1)}
-    except Busy:
-        if not part_made:
-            raise
-        return None  # another part is the last
+        return make_shards(make_shard, jobs, merge, out, settings, engine, "preparing", config.part)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(out, jobs) from None
@@ -136,23 +130,6 @@ def _jobs(utterances: list[Utterance], out: Path, recipe: Recipe, shard_clips: i
         for split, part in by_split.items()
         for first in range(0, len(part), shard_clips)
     ]
-
-
-def _part_of(jobs: list[Job], part: str) -> list[Job]:
-    """The shards of NUMBER/PARTS, counted from 0. Raises UserError for what is none."""
-    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", part)
-    number, parts = map(int, found.groups()) if found else (0, 0)
-    if number >= parts:
-        raise UserError(f"part={part}: must be NUMBER/PARTS counted from 0, 0/2 or 1/2 for the halves of the shards")
-    return jobs[number::parts]
-
-
-def _run(jobs: list[Job], workers: int, cluster: Cluster | None) -> None:
-    """Make the shards that are not there yet."""
-    left = [job for job in jobs if facts_of(job.path) is None]
-    if left:
-        clips, to_do = (sum(len(job.utterances) for job in part) for part in (jobs, left))
-        run_jobs(make_shard, left, workers, "preparing", clips, clips - to_do, cluster)
 
 
 def _disk_full(out: Path, jobs: list[Job]) -> UserError:
