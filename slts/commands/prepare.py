@@ -12,6 +12,7 @@ from pathlib import Path
 from slts.corpora import load_corpus, unread_files
 from slts.errors import UserError
 from slts.offsets.injection import inject_offset
+from slts.secrecy import without_secrets
 
 
 def main(config) -> int:
@@ -19,15 +20,17 @@ def main(config) -> int:
     if config[needed] is None:
         raise UserError(f"{needed}=... is required with action={config.action} (slts prepare --help lists every key)")
     if config[other] is not None:
-        raise UserError(f"{other}={config[other]}: action={config.action} takes {needed}=DIR only; leave {other} out")
+        given = without_secrets(config[other])
+        raise UserError(f"{other}={given}: action={config.action} takes {needed}=DIR only; leave {other} out")
     return _make(config) if config.action == "make" else _verify(config)
 
 
 def _make(config) -> int:
     from slts.data.contact_sheet import write_contact_sheet
+    from slts.data.destination import destination
     from slts.data.media.folder import unread_note
 
-    out = Path(config.out)
+    out = destination(config)
     corpus = make_corpus(config)
     if corpus is None:
         print(f"part {config.part} is in {out}; the last part to be done writes corpus.json")
@@ -59,12 +62,14 @@ def make_corpus(config) -> dict | None:
 
 def _verify(config) -> int:
     from slts.data.cluster import Cluster
-    from slts.data.shards import read_corpus_json
+    from slts.data.location import typed_data
+    from slts.data.shard_source import corpus_at
     from slts.data.verification import table, verify_corpus
 
-    data = Path(config.data)
-    corpus = read_corpus_json(data)
-    found = verify_corpus(data, config.workers, Cluster.of(config, data / "corpus.json"))
+    data = typed_data(config)
+    corpus = corpus_at(data)
+    shared = [data / "corpus.json"] if isinstance(data, Path) else []
+    found = verify_corpus(data, config.workers, Cluster.of(config, *shared))
     print(table(corpus["name"], found))
     for fault in found.faults:
         print(fault)

@@ -6,6 +6,7 @@ from functools import partial
 
 from slts.data.clip import Reject
 from slts.data.media import probe
+from slts.data.storage import on_this_machine
 from slts.data.utterance import Utterance
 
 LONGEST = 60.0
@@ -39,7 +40,7 @@ def _chunks(utterance: Utterance, chunk_seconds: float) -> list[Utterance]:
     if utterance.video is None:
         return [utterance]
     try:
-        duration, rate = probe(utterance.video, utterance.streams)
+        duration, rate = probe(on_this_machine(utterance.video), utterance.streams)
     except Reject:
         return [utterance]
     if duration <= chunk_seconds + SLACK:
@@ -60,6 +61,6 @@ def _chunks(utterance: Utterance, chunk_seconds: float) -> list[Utterance]:
 def refuse_too_long(utterance: Utterance) -> None:
     """Raises Reject("too_long") for an uncut video above LONGEST, before anything of it is decoded."""
     if utterance.video is not None:
-        duration, _ = probe(utterance.video, utterance.streams)
+        duration, _ = probe(on_this_machine(utterance.video), utterance.streams)
         if duration > LONGEST:
             raise Reject("too_long", f"{duration:.1f} s are more than {LONGEST:.0f}; cut it with chunk_seconds=30")

@@ -14,14 +14,16 @@ from slts.secrecy import is_remote, without_secrets
 
 @dataclass(frozen=True, init=False)
 class Address:
-    """An address (``scheme://...``) or a command (``pipe:...``) that the user typed as ``data=``."""
+    """An address (``scheme://...``) or a command (``pipe:...``) that the user typed, as ``data=`` or another key."""
 
     text: str
+    key: str
 
-    def __init__(self, config: Typed):
+    def __init__(self, config: Typed, key: str = "data"):
         if not isinstance(config, Typed):
             raise TypeError("only the config that a command was composed of may name an address or a command")
-        object.__setattr__(self, "text", config.data)
+        object.__setattr__(self, "text", config[key])
+        object.__setattr__(self, "key", key)
 
     def __str__(self) -> str:
         return without_secrets(self.text)

@@ -16,14 +16,16 @@ from pathlib import Path
 import numpy as np
 from omegaconf import OmegaConf
 
-from slts.data.assembly import assemble_shard, facts_of, merge_shards
-from slts.data.claim import MARKER, Busy, claimed, remove_unfinished
+from slts.data.assembly import assemble_shard, merge_facts
+from slts.data.claim import Busy
 from slts.data.clip import Clip, Reject
 from slts.data.cluster import Cluster
 from slts.data.cutting import LONGEST, cut, refuse_too_long
+from slts.data.destination import Bucket, Folder, destination
 from slts.data.faces import FaceCrop, crop
 from slts.data.media import VIDEO_SUFFIXES, encode_flac, encode_h264
 from slts.data.parallel import run_jobs
+from slts.data.storage import is_address
 from slts.data.utterance import Utterance
 from slts.errors import UserError
 from slts.folders import printable
@@ -47,7 +49,8 @@ class Recipe:
 class Job:
     """One shard to make."""
 
-    path: Path
+    out: Folder | Bucket
+    file: str
     utterances: list[Utterance]
     recipe: Recipe
 
@@ -71,7 +74,7 @@ def prepare_corpus(
         UserError: nothing to read, nothing usable, the disk full, or ``out`` not writable or taken by another corpus or
             process.
     """
-    began = time.monotonic()
+    began, out = time.monotonic(), destination(config)
     if config.size % 2:
         raise UserError(f"size={config.size}: H.264 pictures need an even size; take {config.size + 1}")
     if config.chunk_seconds is not None:
@@ -88,22 +91,26 @@ def prepare_corpus(
     assert isinstance(given, dict)
     settings = {name: value for name, value in given.items() if name not in PLACES}
     settings["utterances"] = hashlib.sha256(listing.encode()).hexdigest()
-    out = Path(config.out)
     jobs = _jobs(utterances, out, recipe, config.shard_clips)
-    read = [path for path in (config.root and Path(config.root), utterances and utterances[0].video) if path]
-    cluster = Cluster.of(config, out / MARKER, *read)
+    read = (config.root and not is_address(config.root) and Path(config.root), utterances and utterances[0].video)
+    cluster = Cluster.of(config, *(path for path in (out.marker, *read) if isinstance(path, Path)))
     part_made = False
     try:
         if config.part is not None:
-            with claimed(out, settings, with_others=True):
+            with out.claimed(settings, with_others=True):
                 _run(_part_of(jobs, config.part), config.workers, cluster)
             part_made = True
-            if any(facts_of(job.path) is None for job in jobs):
+            if len(_finished(jobs)) < len(jobs):
                 return None
-        with claimed(out, settings):
+        with out.claimed(settings):
             _run(jobs, config.workers, cluster)
+            made = _finished(jobs)
+            if missing := [job.file for job in jobs if job.file not in made]:
+                raise UserError(
+                    f"out={out}: {missing[0]} is not there once it was made; is it one place to all workers?"
+                )
             passed_over = [_unread_line(path, Path(config.root)) for path in unread]
-            corpus = merge_shards(out, [job.path for job in jobs], config.corpus, settings, rejected_before=passed_over)
+            corpus = merge_facts(out.write, list(made.values()), config.corpus, settings, rejected_before=passed_over)
             return {**corpus, "seconds": round(time.monotonic() - began, 1)}
     except Busy:
         if not part_made:
@@ -112,7 +119,7 @@ def prepare_corpus(
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(out, jobs) from None
-        raise UserError(f"out={config.out}: cannot be written ({error.strerror or error}); choose another") from None
+        raise UserError(f"out={out}: cannot be written ({error.strerror or error}); choose another") from None
 
 
 def _unread_line(path: Path, root: Path) -> dict:
@@ -120,12 +127,12 @@ def _unread_line(path: Path, root: Path) -> dict:
     return {"source": source, "reason": "not_read", "detail": f"no video; known are {', '.join(VIDEO_SUFFIXES)}"}
 
 
-def _jobs(utterances: list[Utterance], out: Path, recipe: Recipe, shard_clips: int) -> list[Job]:
+def _jobs(utterances: list[Utterance], out: Folder | Bucket, recipe: Recipe, shard_clips: int) -> list[Job]:
     by_split: dict[str, list[Utterance]] = {}
     for utterance in utterances:
         by_split.setdefault(utterance.split, []).append(utterance)
     return [
-        Job(out / f"{split}-{first // shard_clips:06d}.tar", part[first : first + shard_clips], recipe)
+        Job(out, f"{split}-{first // shard_clips:06d}.tar", part[first : first + shard_clips], recipe)
         for split, part in by_split.items()
         for first in range(0, len(part), shard_clips)
     ]
@@ -142,16 +149,23 @@ def _part_of(jobs: list[Job], part: str) -> list[Job]:
 
 def _run(jobs: list[Job], workers: int, cluster: Cluster | None) -> None:
     """Make the shards that are not there yet."""
-    left = [job for job in jobs if facts_of(job.path) is None]
+    made = _finished(jobs)
+    left = [job for job in jobs if job.file not in made]
     if left:
         clips, to_do = (sum(len(job.utterances) for job in part) for part in (jobs, left))
         run_jobs(make_shard, left, workers, "preparing", clips, clips - to_do, cluster)
 
 
-def _disk_full(out: Path, jobs: list[Job]) -> UserError:
+def _finished(jobs: list[Job]) -> dict[str, dict]:
+    """The facts of the shards that are there whole, by their names."""
+    return jobs[0].out.finished([job.file for job in jobs]) if jobs else {}
+
+
+def _disk_full(out: Folder | Bucket, jobs: list[Job]) -> UserError:
     """What to free, judged by the shards that are there."""
-    remove_unfinished(out)
-    done = [(facts["bytes"], len(job.utterances)) for job in jobs if (facts := facts_of(job.path))]
+    out.remove_unfinished()
+    made = _finished(jobs)
+    done = [(made[job.file]["bytes"], len(job.utterances)) for job in jobs if job.file in made]
     left = sum(len(job.utterances) for job in jobs) - sum(clips for _, clips in done)
     each = sum(size for size, _ in done) / max(1, sum(clips for _, clips in done))
     need = f"about {left * each / 1e6:.0f} MB for the {left} clips left" if each else "the room that the shards need"
@@ -180,7 +194,8 @@ def make_shard(job: Job, tick: Callable[[], None]) -> None:
                 yield sample
             tick()
 
-    assemble_shard(job.path, samples(), rejected)
+    with job.out.shard(job.file) as path:
+        assemble_shard(path, samples(), rejected)
 
 
 def make_sample(utterance: Utterance, recipe: Recipe) -> dict:
