@@ -34,6 +34,14 @@ def typed_data(config: Typed) -> Path | Address:
     return Address(config) if is_remote(config.data) else Path(config.data)
 
 
+def refuse_addresses(config, *keys: str) -> None:
+    """Refuses addresses where a command knows folders only. Raises UserError."""
+    for key in keys:
+        if is_remote(config[key]):
+            given = without_secrets(config[key])
+            raise UserError(f"{key}={given}: slts prepare and slts train take addresses; copy it, and give the folder")
+
+
 def recorded_data(data: str | Path, where: str) -> Path:
     """The folder that a file of a run names. Raises UserError, which begins with ``where``, for anything else."""
     if is_remote(data):

@@ -32,7 +32,7 @@ from slts.config import Typed
 from slts.data.location import Address, typed_data
 from slts.data.order import SampleOrder
 from slts.data.shards import read_corpus_json
-from slts.data.storage import BLOCK, storage
+from slts.data.storage import BLOCK, Unreachable, storage
 from slts.errors import UserError
 from slts.files import sha256
 from slts.secrecy import without_secrets
@@ -162,8 +162,8 @@ class Remote:
                     temporary.rename(target)
                     return
                 problem = f"its SHA-256 is {found[:16]}..., not {digest[:16]}... as in corpus.json"
-            except OSError as error:
-                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            except (OSError, Unreachable) as error:
+                if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                     raise UserError(f"{target.parent}: the disk is full; free space there or set SLTS_CACHE") from None
                 problem = without_secrets(str(error))
             finally:

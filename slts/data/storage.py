@@ -59,9 +59,9 @@ def storage(address: Address) -> "Storage":
         with there.told():
             there.open()
     except ImportError:
-        extra = "pip install 'slts[storage]'" if protocol in ("s3", "s3a", *WEB) else "with pip"
-        why = known_implementations[protocol].get("err", "its package is missing")
-        raise UserError(f"{address.key}={address}: {protocol}:// is not installed ({why}); {extra}") from None
+        why = known_implementations[protocol].get("err", "its package")
+        how = "; pip install 'slts[storage]'" if protocol in ("s3", *WEB) else ""
+        raise UserError(f"{address.key}={address}: {protocol}:// needs what is not installed ({why}){how}") from None
     return there
 
 
@@ -198,7 +198,7 @@ class Storage:
         except (UserError, Reject, ImportError):
             raise
         except FileNotFoundError:
-            raise UserError(f"{what}: no such bucket or folder; make it, or mend the address") from None
+            raise UserError(f"{what}: not there; mend the address, or make the bucket or folder") from None
         except PermissionError as error:
             raise UserError(f"{what}: no rights there ({_said(error)}); see to your credentials") from None
         except OSError as error:
