@@ -23,7 +23,7 @@ def load_corpus(name: str, config) -> list[Utterance]:
     Raises UserError when the root is missing or holds nothing the reader knows.
     """
     reader = _reader(name)
-    if is_address(config.root) and not getattr(reader, "ADDRESSES", False):
+    if is_address(getattr(config, "root", None)) and not getattr(reader, "ADDRESSES", False):
         raise UserError(
             f"root={Address(config, 'root')}: corpus={name} is read from a folder only; copy it into one (corpus=folder"
             " reads videos from addresses)"

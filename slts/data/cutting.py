@@ -30,8 +30,8 @@ def spans(duration: float, rate: float | None, chunk_seconds: float) -> list[tup
 def cut(utterances: list[Utterance], chunk_seconds: float) -> list[Utterance]:
     """The utterances with every one that is longer than ``chunk_seconds`` and may be cut in chunks of at most that.
 
-    A function of the files alone. Chunks have no text: which words fall into one is not known. A file that cannot be
-    read stays one utterance, whose loading tells why.
+    A function of the files alone; a video behind an address is copied to learn how long it is. Chunks have no text:
+    which words fall into one is not known. A file that cannot be read stays one utterance, whose loading tells why.
     """
     return [chunk for utterance in utterances for chunk in _chunks(utterance, chunk_seconds)]
 

@@ -8,11 +8,12 @@ scratch folder of a process and from there.
 import hashlib
 import logging
 import re
+import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -23,7 +24,7 @@ from slts.data.clip import Reject
 from slts.data.location import Address
 from slts.data.scratch import scratch
 from slts.errors import FULL, UserError, disk_fault
-from slts.secrecy import is_remote, without_secrets
+from slts.secrecy import without_secrets
 
 TRIES, PAUSE = 3, 1.0
 """Times a file is asked for or sent, and seconds before the second; the next pause is four times as long."""
@@ -44,7 +45,7 @@ class Unreachable(UserError):
 
 def is_address(place: str | None) -> bool:
     """Whether ``root=`` or ``out=`` names an address and not a folder."""
-    return place is not None and is_remote(place)
+    return place is not None and "://" in place
 
 
 def storage(address: Address) -> "Storage":
@@ -70,6 +71,8 @@ class Storage:
     """The files below an address. What it raises are UserErrors of one line, without what lets others in."""
 
     address: Address
+    visit: str = field(default_factory=lambda: secrets.token_hex(4))
+    """Of one command: what another has copied may be out of date."""
 
     def __str__(self) -> str:
         return str(self.address)
@@ -159,7 +162,7 @@ class Storage:
         """
         copies = scratch() / "copy"
         suffix = found[0] if (found := re.search(r"\.[A-Za-z0-9]{1,8}\Z", name)) else ""
-        copy = copies / (hashlib.sha256(f"{self.address.text}\n{name}".encode()).hexdigest()[:16] + suffix)
+        copy = copies / (hashlib.sha256(f"{self.visit}\n{name}".encode()).hexdigest()[:16] + suffix)
         if not copy.exists():
             copies.mkdir(exist_ok=True)
             for other in copies.iterdir():
@@ -203,7 +206,7 @@ class Storage:
             raise UserError(f"{what}: no rights there ({_said(error)}); see to your credentials") from None
         except OSError as error:
             if error.errno in FULL:
-                raise disk_fault(error, [scratch()]) from None
+                raise disk_fault(error, [scratch()]) or error from None
             raise Unreachable(f"{what}: cannot be reached ({_said(error)})") from None
         except Exception as error:  # of the protocol's own package
             if "credential" in f"{type(error).__name__} {error}".lower():
