@@ -99,7 +99,7 @@ class Bucket:
                 facts = json.loads(data)
             except ValueError:  # broken off; the shard is made again
                 continue
-            if facts["bytes"] == (there.get(sidecars[name]) or 0):
+            if isinstance(facts, dict) and facts.get("bytes") == (there.get(sidecars[name]) or 0):
                 found[sidecars[name]] = facts
         return found
 

@@ -3,7 +3,7 @@
 - ``data=DIR``: a folder of slts prepare.
 - ``data=https://HOST/FOLDER`` (or another scheme of webdataset's gopen: ftps, sftp, gs, hf, ais): ``/NAME`` is
   appended, or put in the place of ``{name}`` where the address has one.
-- ``data=s3://BUCKET/FOLDER`` (or what else slts.data.storage reads and gopen does not).
+- ``data=s3://BUCKET/FOLDER`` (or what else slts.data.storage reads and gopen does not; gs once gcsfs is installed).
 - ``data="pipe:COMMAND"``: a command with ``{name}`` in it that writes file NAME to its output, for example
   ``pipe:aws s3 cp s3://bucket/grid/{name} -``. It is split into words as a shell would, and run without a shell.
 
@@ -22,8 +22,9 @@ import select
 import shlex
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from webdataset.gopen import Pipe, gopen, gopen_schemes
@@ -107,7 +108,8 @@ class Remote:
     def __init__(self, address: Address, disk_gb: float, verify: bool):
         data = address.text
         scheme = data.partition(":")[0]
-        self.storage = None if scheme in gopen_schemes else storage(address)
+        by_gopen = scheme in gopen_schemes and scheme != "__default__" and not (scheme == "gs" and find_spec("gcsfs"))
+        self.storage = None if by_gopen else storage(address)
         if scheme == "pipe" and "{name}" not in data:
             raise UserError(f"data={address}: the command needs {{name}} in the place of the file to read")
         self.address, self.data, self.limit, self.verify = address, data, int(disk_gb * 1e9), verify
@@ -173,8 +175,8 @@ class Remote:
     def _copy(self, name: str, target: Path) -> str:
         """Copies a file of the source and returns its SHA-256. Raises OSError when it breaks off or stalls."""
         digest, size = hashlib.sha256(), 0
-        with target.open("wb") as file:
-            for block in self.storage.blocks(name) if self.storage else self._blocks(name):
+        with target.open("wb") as file, closing(self._blocks(name)) as blocks:
+            for block in blocks:
                 size += len(block)
                 if size > self.limit:
                     raise OSError(f"larger than disk_gb={self.limit / 1e9:g}")
@@ -182,7 +184,10 @@ class Remote:
                 file.write(block)
         return digest.hexdigest()
 
-    def _blocks(self, name: str) -> Iterator[bytes]:
+    def _blocks(self, name: str) -> Generator[bytes, None, None]:
+        if self.storage:
+            yield from self.storage.blocks(name)
+            return
         pipe = self._open(name)
         assert pipe.proc.stdout is not None  # it is opened to be read
         try:
