@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from pathlib import Path
 
 import fsspec
@@ -296,3 +297,16 @@ def test_videos_are_read_from_the_web(videos, folder, tmp_path):
         server.shutdown()
         server.server_close()
     assert contents(f"file://{tmp_path}/out").items() <= folder.items()
+
+
+@pytest.mark.parametrize(
+    ("verb", "given"),
+    [
+        ("generate", ["run=r", "out=o", override("data", "s3://u:hunter2@b/c")]),
+        ("generate", ["run=r", "data=d", override("out", "s3://u:hunter2@b/c")]),
+        ("offsets", [override("data", "s3://u:hunter2@b/c")]),
+    ],
+)
+def test_other_commands_say_that_they_take_folders(verb, given):
+    with pytest.raises(UserError, match=r"=s3://\*\*\*@b/c: slts prepare and slts train take addresses; copy it"):
+        import_module(f"slts.commands.{verb}").main(compose(verb, given)[0])
