@@ -18,7 +18,7 @@ from slts.schema import conf_dirs, options, schema
 COMMON = {
     "prepare": (
         "action", "out", "data", "root", "faces", "region", "size", "fps", "inject", "chunk_seconds", "seed", "workers",
-        "clips", "profile", "speakers",
+        "dry_run", "clips", "view", "profile", "speakers",
     ),
     "train": (
         "data", "name", "runs", "seed", "warm_start", "steps", "batch_size", "chunk_seconds", "validate_every",
@@ -28,6 +28,10 @@ COMMON = {
     "offsets": (
         "action", "run", "weights", "offsets", "data", "out", "calibrate", "above_confidence", "window", "standard",
         "json", "report", "faces",
+    ),
+    "evaluate": (
+        "run", "split", "data", "checkpoint", "modalities", "protocol", "calibrate", "natural", "sync", "workers", "show",
+        "whisper", "mos", "recogniser", "syncnet",
     ),
     "listen": ("runs", "out", "clips", "aspects", "raters", "consent", "serve", "host", "port"),
     "score": ("reference", "generated", "out", "workers", "mos", "whisper", "recogniser", "text", "ratings", "offsets",

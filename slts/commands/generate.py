@@ -19,8 +19,10 @@ OF_CORPORA = {"workers": None, "engine": "local", "address": None, "part": None}
 
 
 def main(config) -> int:
+    from slts.data.location import refuse_addresses
     from slts.errors import UserError
 
+    refuse_addresses(config, "data", "input", "out")
     if (config.input is None) == (config.data is None):
         given = "neither" if config.input is None else "both"
         raise UserError(f"slts generate speaks videos (input=...) or a prepared corpus (data=...), and got {given}")

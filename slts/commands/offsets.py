@@ -29,6 +29,7 @@ from slts.commands.offset_rows import (
     tell,
     write_table,
 )
+from slts.data.location import refuse_addresses
 from slts.errors import UserError
 
 
@@ -52,6 +53,7 @@ def _check(config) -> None:
         )
     if config.method == "slts" and config.weights is not None:
         raise UserError("method=slts: weights=... are SyncNet's; leave the method out, or give run=RUN of task=slts")
+    refuse_addresses(config, "data", "out")
     shards = (Path(config.data) / "corpus.json").exists()
     chosen = [f"{kind}_stream=" for kind in ("video", "audio") if config[f"{kind}_stream"] is not None]
     if chosen and (config.method == "regression" or shards):

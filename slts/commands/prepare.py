@@ -14,6 +14,7 @@ from pathlib import Path
 from slts.corpora import load_corpus, unread_files
 from slts.errors import UserError
 from slts.offsets.injection import inject_offset
+from slts.secrecy import without_secrets
 
 
 def main(config) -> int:
@@ -23,7 +24,8 @@ def main(config) -> int:
     if config[needed] is None and not config.dry_run:
         raise UserError(f"{needed}=... is required with action={config.action} (slts prepare --help lists every key)")
     if config[other] is not None:
-        raise UserError(f"{other}={config[other]}: action={config.action} takes {needed}=DIR only; leave {other} out")
+        given = without_secrets(config[other])
+        raise UserError(f"{other}={given}: action={config.action} takes {needed}=DIR only; leave {other} out")
     if config.dry_run:
         return _forecast(config)
     return _make(config) if config.action == "make" else _verify(config)
@@ -31,9 +33,10 @@ def main(config) -> int:
 
 def _make(config) -> int:
     from slts.data.contact_sheet import write_contact_sheet
+    from slts.data.destination import destination
     from slts.data.media.folder import unread_note
 
-    out = Path(config.out)
+    out = destination(config)
     corpus = make_corpus(config)
     if corpus is None:
         print(f"part {config.part} is in {out}; the last part to be done writes corpus.json")
@@ -77,12 +80,14 @@ def _forecast(config) -> int:
 
 def _verify(config) -> int:
     from slts.data.engine import engine_of
-    from slts.data.shards import read_corpus_json
+    from slts.data.location import typed_data
+    from slts.data.shard_source import corpus_at
     from slts.data.verification import table, verify_corpus
 
-    data = Path(config.data)
-    corpus = read_corpus_json(data)
-    found = verify_corpus(data, engine_of(config, data / "corpus.json"), config.part)
+    data = typed_data(config)
+    corpus = corpus_at(data)
+    shared = [data / "corpus.json"] if isinstance(data, Path) else []
+    found = verify_corpus(data, engine_of(config, *shared), config.part)
     print(table(corpus["name"], found))
     for fault in found.faults:
         print(fault)

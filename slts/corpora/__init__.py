@@ -2,14 +2,18 @@
 
 A corpus is one module here, or one that another package names by the entry point ``slts.corpora``, with a function
 ``utterances(config) -> list[Utterance]``, and one file in ``conf/corpus``. A reader that takes what it finds has
-``unread(config) -> list[Path]`` too: the files that it did not take.
+``unread(config) -> list[Path]`` too: the files that it did not take. One whose ``root`` may be an address has
+``ADDRESSES = True``.
 """
 
 import importlib
 from pathlib import Path
 from types import ModuleType
 
+from slts.data.location import Address
+from slts.data.storage import is_address
 from slts.data.utterance import Utterance
+from slts.errors import UserError
 from slts.plugins import load, plugged_in
 
 
@@ -18,7 +22,13 @@ def load_corpus(name: str, config) -> list[Utterance]:
 
     Raises UserError when the root is missing or holds nothing the reader knows.
     """
-    return _reader(name).utterances(config)
+    reader = _reader(name)
+    if is_address(getattr(config, "root", None)) and not getattr(reader, "ADDRESSES", False):
+        raise UserError(
+            f"root={Address(config, 'root')}: corpus={name} is read from a folder only; copy it into one (corpus=folder"
+            " reads videos from addresses)"
+        )
+    return reader.utterances(config)
 
 
 def unread_files(name: str, config) -> list[Path]:

@@ -7,19 +7,23 @@ and its speaker is the name of its folder. Videos without a split get the seeded
 
 import csv
 import hashlib
+import io
 import re
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from slts.corpora.splits import SPLITS, seeded_split
 from slts.data.clip import Clip, Reject
 from slts.data.keys import distinct_keys
 from slts.data.media import VIDEO_SUFFIXES, Streams, read_clip
-from slts.data.media.folder import METADATA, unread_note, videos_below
+from slts.data.media.folder import METADATA, unread_note
+from slts.data.raw_videos import Folder, Listing, raw_videos
+from slts.data.storage import Stored, on_this_machine
 from slts.data.utterance import Utterance
 from slts.errors import UserError
 from slts.folders import printable
 
+ADDRESSES = True
 COLUMNS = ("file", "speaker", "split", "text")
 
 
@@ -32,12 +36,14 @@ def utterances(config) -> list[Utterance]:
     Raises:
         UserError: no such root, no videos, or a bad metadata.csv.
     """
-    if not config.root or not Path(config.root).is_dir():
-        raise UserError(f"root={config.root}: no such folder; root must be the folder that holds the videos")
-    root = Path(config.root)
-    rows = _read_metadata(root) if (root / METADATA).exists() else _find_videos(root)
+    root = raw_videos(config)
+    metadata, others = root.metadata(), []
+    if metadata is None:
+        rows, others = _find_videos(root)
+    else:
+        rows = _read_metadata(metadata, root)
     if not rows:
-        why = f" ({note})" if (note := unread_note(unread(config))) else ""
+        why = f" ({note})" if (note := unread_note(others)) else ""
         raise UserError(f"root={root}: no videos there{why}; known are {', '.join(VIDEO_SUFFIXES)}")
 
     unplaced: dict[str, list[str]] = {}
@@ -51,7 +57,7 @@ def utterances(config) -> list[Utterance]:
     }
     keys = _keys([row["file"] for row in rows])
     streams = Streams(config.video_stream, config.audio_stream)
-    read = partial(read_clip, fps=config.fps, streams=streams)
+    read = partial(_read, fps=config.fps, streams=streams)
     found = [
         Utterance(
             key=keys[row["file"]],
@@ -59,8 +65,8 @@ def utterances(config) -> list[Utterance]:
             speaker=row["speaker"],
             text=row["text"] or None,
             source=printable(row["file"]),
-            load=partial(read, root / row["file"]) if _named(row["file"]) else _refuse_name,
-            video=root / row["file"] if _named(row["file"]) else None,
+            load=partial(read, root.video(row["file"])) if _named(row["file"]) else _refuse_name,
+            video=root.video(row["file"]) if _named(row["file"]) else None,
             streams=streams,
         )
         for row in rows
@@ -70,38 +76,47 @@ def utterances(config) -> list[Utterance]:
 
 def unread(config) -> list[Path]:
     """Files below the root that are no videos; none where a metadata.csv lists what is to be read."""
-    root = Path(config.root)
-    return [] if (root / METADATA).exists() else videos_below(root)[1]
+    root = raw_videos(config)
+    return [] if root.metadata() is not None else [Path(config.root) / file for file in root.videos()[1]]
 
 
-def _find_videos(root: Path) -> list[dict]:
-    files = [path.relative_to(root) for path in videos_below(root)[0]]
-    return [
-        {"file": file.as_posix(), "speaker": printable((root.resolve() / file).parent.name), "split": "", "text": ""}
-        for file in files
+def _read(video: Path | Stored, **how) -> Clip:
+    return read_clip(on_this_machine(video), **how)
+
+
+def _find_videos(root: Folder | Listing) -> tuple[list[dict], list[PurePath]]:
+    videos, others = root.videos()
+    rows = [
+        {"file": file.as_posix(), "speaker": printable(_speaker(file, root)), "split": "", "text": ""}
+        for file in videos
     ]
+    return rows, others
 
 
-def _read_metadata(root: Path) -> list[dict]:
-    path = root / METADATA
+def _speaker(file: PurePath, root: Folder | Listing) -> str:
+    return file.parent.name or root.name
+
+
+def _read_metadata(data: bytes, root: Folder | Listing) -> list[dict]:
+    path = f"{root}/{METADATA}"
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with io.StringIO(data.decode("utf-8-sig"), newline="") as file:
             table = csv.DictReader(file)
             if "file" not in (table.fieldnames or []) or set(table.fieldnames) - set(COLUMNS):
                 raise UserError(f"{path}: the first line must name its columns: file and any of speaker, split, text")
             rows = [{column: (row.get(column) or "").strip() for column in COLUMNS} for row in table]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: not a readable UTF-8 CSV file ({error})") from None
     seen = set()
     for number, row in enumerate(rows, 2):
-        if not row["file"] or not (root / row["file"]).resolve().is_relative_to(root.resolve()):
+        if not row["file"] or not root.holds(row["file"]):
             raise UserError(f"{path}, row {number}: file '{row['file']}' must lie in the root")
         if row["split"] not in ("", *SPLITS):
             raise UserError(f"{path}, row {number}: split '{row['split']}' must be train, val, test or empty")
         if row["file"] in seen:
             raise UserError(f"{path}, row {number}: {row['file']} is listed twice; remove one of the rows")
         seen.add(row["file"])
-        row["speaker"] = row["speaker"] or (root.resolve() / row["file"]).parent.name
+        row["speaker"] = row["speaker"] or _speaker(PurePath(row["file"]), root)
     return rows
 
 

@@ -7,7 +7,7 @@ into corpus.json and rejected.jsonl at the end.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import av
@@ -93,6 +93,7 @@ def merge_shards(
     """Write rejected.jsonl and corpus.json from the sidecars of finished shards, and return the latter.
 
     Args:
+        out: their folder.
         shards: SPLIT-NNNNNN.tar in their order.
         name: of the corpus.
         settings: how it was prepared, ``size`` among it.
@@ -102,14 +103,27 @@ def merge_shards(
     Raises:
         UserError: no shard holds a clip.
     """
-    parts = [(path.name.partition("-")[0], facts_of(path)) for path in shards]
+    found = [json.loads(sidecar(path).read_text()) for path in shards]
+    return merge_facts(lambda file, data: write_whole(out / file, data), found, name, settings, extra, rejected_before)
+
+
+def merge_facts(
+    write: Callable[[str, bytes], None],
+    found: list[dict],
+    name: str,
+    settings: dict,
+    extra: dict | None = None,
+    rejected_before: list | None = None,
+) -> dict:
+    """As ``merge_shards``, of the facts of shards that lie anywhere; ``write`` is given the name and bytes of files."""
+    parts = [(facts["file"].partition("-")[0], facts) for facts in found]
     rejected = [*(rejected_before or []), *(reject for _, facts in parts for reject in facts["rejected"])]
     lines = "".join(json.dumps(reject, ensure_ascii=False) + "\n" for reject in rejected)
-    write_whole(out / "rejected.jsonl", lines.encode())
+    write("rejected.jsonl", lines.encode())
     parts = [(split, facts) for split, facts in parts if facts["clips"]]
     if not parts:
         reasons = ", ".join(f"{reason} {times}" for reason, times in Counter(r["reason"] for r in rejected).items())
-        raise UserError(f"no usable clip ({reasons}); {out / 'rejected.jsonl'} names each file and its reason")
+        raise UserError(f"no usable clip ({reasons}); rejected.jsonl in out= names each file and its reason")
     splits = {}
     for split in dict.fromkeys(split for split, _ in parts):
         mine = [facts for other, facts in parts if other == split]
@@ -134,7 +148,7 @@ def merge_shards(
         "config": settings,
         **(extra or {}),
     }
-    write_whole(out / "corpus.json", json.dumps(corpus, indent=1, ensure_ascii=False).encode())
+    write("corpus.json", json.dumps(corpus, indent=1, ensure_ascii=False).encode())
     return corpus
 
 

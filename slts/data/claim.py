@@ -46,11 +46,7 @@ def claimed(out: Path, settings: dict, with_others: bool = False) -> Iterator[No
             log.warning("out=%s: no locks on this file system (%s); see to it that no other prepare runs", out, error)
         if not marker.exists():
             write_whole(marker, json.dumps(settings, indent=1).encode())
-        there = json.loads(marker.read_text())
-        if there != settings:
-            keys = sorted(settings.keys() | there.keys())
-            changed = ", ".join(key for key in keys if there.get(key) != settings.get(key))
-            raise UserError(f"out={out}: holds another corpus (different: {changed}); choose another or delete it")
+        refuse_other(out, json.loads(marker.read_text()), settings)
         if with_others:
             yield
             return
@@ -58,6 +54,14 @@ def claimed(out: Path, settings: dict, with_others: bool = False) -> Iterator[No
         yield
         # Once more: workers of a process killed just before may have lived into this one's first moments.
         remove_unfinished(out)
+
+
+def refuse_other(out: object, there: dict, settings: dict) -> None:
+    """Refuses a place that was taken for another corpus. Raises UserError."""
+    if there != settings:
+        keys = sorted(settings.keys() | there.keys())
+        changed = ", ".join(key for key in keys if there.get(key) != settings.get(key))
+        raise UserError(f"out={out}: holds another corpus (different: {changed}); choose another or delete it")
 
 
 def remove_unfinished(out: Path) -> None:

@@ -1,13 +1,11 @@
 """A picture of what a corpus's crops look like: one look finds a wrong face or a dead video."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 
+from slts.data.destination import Bucket, Folder
 from slts.data.media import decode_frames
 from slts.data.shards import index_shard
-from slts.files import write_whole
 
 ROWS, COLUMNS = 8, 12
 
@@ -21,16 +19,17 @@ def contact_sheet(clips: list[np.ndarray], columns: int = COLUMNS) -> np.ndarray
     return np.concatenate(rows, axis=0)
 
 
-def write_contact_sheet(corpus: dict, folder: Path) -> Path:
-    """``folder/contact.png`` with clips from all over a prepared corpus."""
-    shards = [folder / shard["file"] for shard in corpus["shards"]]
-    places = [(shard, entry["members"]["mp4"]) for shard in shards for entry in index_shard(shard)]
+def write_contact_sheet(corpus: dict, out: Folder | Bucket) -> str:
+    """contact.png beside the shards, with clips from all over a prepared corpus; returns where it is."""
+    shards, ends = corpus["shards"], np.cumsum([shard["clips"] for shard in corpus["shards"]])
     clips = []
-    for pick in np.unique(np.linspace(0, len(places) - 1, ROWS).round().astype(int)):
-        shard, (offset, size) = places[pick]
+    for pick in np.unique(np.linspace(0, ends[-1] - 1, ROWS).round().astype(int)):
+        number = int(np.searchsorted(ends, pick, side="right"))
+        shard = out.local(shards[number]["file"])
+        offset, size = index_shard(shard)[pick - ends[number]]["members"]["mp4"]
         with shard.open("rb") as file:
             file.seek(offset)
             clips.append(decode_frames(file.read(size)))
     _, encoded = cv2.imencode(".png", contact_sheet(clips)[..., ::-1])
-    write_whole(folder / "contact.png", encoded.tobytes())
-    return folder / "contact.png"
+    out.write("contact.png", encoded.tobytes())
+    return f"{out}/contact.png"

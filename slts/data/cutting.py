@@ -6,6 +6,7 @@ from functools import partial
 
 from slts.data.clip import Reject
 from slts.data.media import probe
+from slts.data.storage import on_this_machine
 from slts.data.utterance import Utterance
 
 LONGEST = 60.0
@@ -29,8 +30,8 @@ def spans(duration: float, rate: float | None, chunk_seconds: float) -> list[tup
 def cut(utterances: list[Utterance], chunk_seconds: float) -> list[Utterance]:
     """The utterances with every one that is longer than ``chunk_seconds`` and may be cut in chunks of at most that.
 
-    A function of the files alone. Chunks have no text: which words fall into one is not known. A file that cannot be
-    read stays one utterance, whose loading tells why.
+    A function of the files alone; a video behind an address is copied to learn how long it is. Chunks have no text:
+    which words fall into one is not known. A file that cannot be read stays one utterance, whose loading tells why.
     """
     return [chunk for utterance in utterances for chunk in _chunks(utterance, chunk_seconds)]
 
@@ -39,7 +40,7 @@ def _chunks(utterance: Utterance, chunk_seconds: float) -> list[Utterance]:
     if utterance.video is None:
         return [utterance]
     try:
-        duration, rate = probe(utterance.video, utterance.streams)
+        duration, rate = probe(on_this_machine(utterance.video), utterance.streams)
     except Reject:
         return [utterance]
     if duration <= chunk_seconds + SLACK:
@@ -60,6 +61,6 @@ def _chunks(utterance: Utterance, chunk_seconds: float) -> list[Utterance]:
 def refuse_too_long(utterance: Utterance) -> None:
     """Raises Reject("too_long") for an uncut video above LONGEST, before anything of it is decoded."""
     if utterance.video is not None:
-        duration, _ = probe(utterance.video, utterance.streams)
+        duration, _ = probe(on_this_machine(utterance.video), utterance.streams)
         if duration > LONGEST:
             raise Reject("too_long", f"{duration:.1f} s are more than {LONGEST:.0f}; cut it with chunk_seconds=30")

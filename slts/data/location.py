@@ -14,14 +14,16 @@ from slts.secrecy import is_remote, without_secrets
 
 @dataclass(frozen=True, init=False)
 class Address:
-    """An address (``scheme://...``) or a command (``pipe:...``) that the user typed as ``data=``."""
+    """An address (``scheme://...``) or a command (``pipe:...``) that the user typed, as ``data=`` or another key."""
 
     text: str
+    key: str
 
-    def __init__(self, config: Typed):
+    def __init__(self, config: Typed, key: str = "data"):
         if not isinstance(config, Typed):
             raise TypeError("only the config that a command was composed of may name an address or a command")
-        object.__setattr__(self, "text", config.data)
+        object.__setattr__(self, "text", config[key])
+        object.__setattr__(self, "key", key)
 
     def __str__(self) -> str:
         return without_secrets(self.text)
@@ -30,6 +32,14 @@ class Address:
 def typed_data(config: Typed) -> Path | Address:
     """Where ``data=`` of a command points to."""
     return Address(config) if is_remote(config.data) else Path(config.data)
+
+
+def refuse_addresses(config, *keys: str) -> None:
+    """Refuses addresses where a command knows folders only. Raises UserError."""
+    for key in keys:
+        if is_remote(config[key]):
+            given = without_secrets(config[key])
+            raise UserError(f"{key}={given}: slts prepare and slts train take addresses; copy it, and give the folder")
 
 
 def recorded_data(data: str | Path, where: str) -> Path:

@@ -1,32 +1,37 @@
-"""Shards made into a folder, a job a shard, and put together at the end.
+"""Shards made, a job a shard, and put together at the end.
 
 A finished shard stays whatever happens to the others: to a node, a process or the command itself. Given again, the
 command makes those that are missing.
 """
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Protocol
 
-from slts.data.assembly import facts_of
-from slts.data.claim import Busy, claimed
+from slts.data.claim import Busy
+from slts.data.destination import Bucket, Folder
 from slts.data.engine import Engine, part_of, run_jobs
+from slts.errors import UserError
 
 
 class ShardJob(Protocol):
     """What makes one shard; picklable."""
 
-    path: Path
-    """Of the shard."""
-    clips: int
-    """That it is made from."""
+    @property
+    def file(self) -> str:
+        """The shard's name."""
+        ...
+
+    @property
+    def clips(self) -> int:
+        """That it is made from."""
+        ...
 
 
 def make_shards(
     make: Callable,
     jobs: Sequence[ShardJob],
-    merge: Callable[[], dict],
-    out: Path,
+    merge: Callable[[list[dict]], dict],
+    out: Folder | Bucket,
     settings: dict,
     engine: Engine,
     title: str,
@@ -35,10 +40,10 @@ def make_shards(
     """Make the shards in ``out`` that are not there yet, and then what ``merge`` makes of all of them.
 
     Args:
-        make: ``make(job, tick)`` leaves a shard and its sidecar, as slts.data.assembly.assemble_shard does.
+        make: ``make(job, tick)`` leaves a shard and its sidecar in ``out``, as slts.data.assembly.assemble_shard does.
         jobs: of all shards of the corpus.
-        merge: writes corpus.json and returns it.
-        settings: what the shards depend on, by which ``claimed`` knows the folder.
+        merge: writes corpus.json, from the facts of the shards in the order of the jobs, and returns it.
+        settings: what the shards depend on, by which ``claimed`` knows the place.
         title: shown before the bar.
         part: 0/16 to 15/16 make a sixteenth of the shards, beside other processes that make others.
 
@@ -49,8 +54,12 @@ def make_shards(
         UserError: no such part, or ``out`` is taken. OSError: it cannot be written.
     """
 
+    def finished() -> dict[str, dict]:
+        return out.finished([job.file for job in jobs])
+
     def run(chosen: Sequence[ShardJob]) -> None:
-        left = [job for job in chosen if facts_of(job.path) is None]
+        made = finished()
+        left = [job for job in chosen if job.file not in made]
         clips, to_do = (sum(job.clips for job in some) for some in (chosen, left))
         for _ in run_jobs(engine, make, left, title, clips, clips - to_do):
             pass
@@ -58,14 +67,19 @@ def make_shards(
     part_made, mine = False, part_of(jobs, part)
     try:
         if part is not None:
-            with claimed(out, settings, with_others=True):
+            with out.claimed(settings, with_others=True):
                 run(mine)
             part_made = True
-            if any(facts_of(job.path) is None for job in jobs):
+            if len(finished()) < len(jobs):
                 return None
-        with claimed(out, settings):
+        with out.claimed(settings):
             run(jobs)
-            return merge()
+            made = finished()
+            if missing := [job.file for job in jobs if job.file not in made]:
+                raise UserError(
+                    f"out={out}: {missing[0]} is not there once it was made; is it one place to all workers?"
+                )
+            return merge(list(made.values()))
     except Busy:
         if not part_made:
             raise

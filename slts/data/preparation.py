@@ -17,14 +17,15 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from slts.data import faces
-from slts.data.assembly import assemble_shard, facts_of, merge_shards
-from slts.data.claim import MARKER, remove_unfinished
+from slts.data.assembly import assemble_shard, merge_facts
 from slts.data.clip import Clip, Reject
 from slts.data.cutting import LONGEST, cut, refuse_too_long
+from slts.data.destination import Bucket, Folder, destination
 from slts.data.engine import engine_of
 from slts.data.faces import FaceCrop
 from slts.data.making import make_shards
 from slts.data.media import VIDEO_SUFFIXES, encode_flac, encode_h264
+from slts.data.storage import is_address
 from slts.data.utterance import Utterance
 from slts.errors import UserError
 from slts.folders import printable
@@ -57,7 +58,8 @@ def recipe_of(config, inject: Callable[..., Clip] | None) -> Recipe:
 class Job:
     """One shard to make."""
 
-    path: Path
+    out: Folder | Bucket
+    file: str
     utterances: list[Utterance]
     recipe: Recipe
 
@@ -85,7 +87,7 @@ def prepare_corpus(
         UserError: nothing to read, nothing usable, the disk full, or ``out`` not writable or taken by another corpus or
             process.
     """
-    began = time.monotonic()
+    began, out = time.monotonic(), destination(config)
     recipe = recipe_of(config, inject)  # refuses what is not installed before anything is read
     if config.chunk_seconds is not None:
         utterances = cut(utterances, config.chunk_seconds)
@@ -98,14 +100,13 @@ def prepare_corpus(
     assert isinstance(given, dict)
     settings = {name: value for name, value in given.items() if name not in PLACES}
     settings["utterances"] = hashlib.sha256(listing.encode()).hexdigest()
-    out = Path(config.out)
     jobs = _jobs(utterances, out, recipe, config.shard_clips)
-    read = [path for path in (config.root and Path(config.root), utterances and utterances[0].video) if path]
-    engine = engine_of(config, out / MARKER, *read)
+    read = (config.root and not is_address(config.root) and Path(config.root), utterances and utterances[0].video)
+    engine = engine_of(config, *(path for path in (out.marker, *read) if isinstance(path, Path)))
 
-    def merge() -> dict:
+    def merge(made: list[dict]) -> dict:
         passed_over = [_unread_line(path, Path(config.root)) for path in unread]
-        corpus = merge_shards(out, [job.path for job in jobs], config.corpus, settings, rejected_before=passed_over)
+        corpus = merge_facts(out.write, made, config.corpus, settings, rejected_before=passed_over)
         return {**corpus, "seconds": round(time.monotonic() - began, 1)}
 
     try:
@@ -113,7 +114,7 @@ def prepare_corpus(
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(out, jobs) from None
-        raise UserError(f"out={config.out}: cannot be written ({error.strerror or error}); choose another") from None
+        raise UserError(f"out={out}: cannot be written ({error.strerror or error}); choose another") from None
 
 
 def _unread_line(path: Path, root: Path) -> dict:
@@ -121,21 +122,22 @@ def _unread_line(path: Path, root: Path) -> dict:
     return {"source": source, "reason": "not_read", "detail": f"no video; known are {', '.join(VIDEO_SUFFIXES)}"}
 
 
-def _jobs(utterances: list[Utterance], out: Path, recipe: Recipe, shard_clips: int) -> list[Job]:
+def _jobs(utterances: list[Utterance], out: Folder | Bucket, recipe: Recipe, shard_clips: int) -> list[Job]:
     by_split: dict[str, list[Utterance]] = {}
     for utterance in utterances:
         by_split.setdefault(utterance.split, []).append(utterance)
     return [
-        Job(out / f"{split}-{first // shard_clips:06d}.tar", part[first : first + shard_clips], recipe)
+        Job(out, f"{split}-{first // shard_clips:06d}.tar", part[first : first + shard_clips], recipe)
         for split, part in by_split.items()
         for first in range(0, len(part), shard_clips)
     ]
 
 
-def _disk_full(out: Path, jobs: list[Job]) -> UserError:
+def _disk_full(out: Folder | Bucket, jobs: list[Job]) -> UserError:
     """What to free, judged by the shards that are there."""
-    remove_unfinished(out)
-    done = [(facts["bytes"], len(job.utterances)) for job in jobs if (facts := facts_of(job.path))]
+    out.remove_unfinished()
+    made = out.finished([job.file for job in jobs])
+    done = [(made[job.file]["bytes"], len(job.utterances)) for job in jobs if job.file in made]
     left = sum(len(job.utterances) for job in jobs) - sum(clips for _, clips in done)
     each = sum(size for size, _ in done) / max(1, sum(clips for _, clips in done))
     need = f"about {left * each / 1e6:.0f} MB for the {left} clips left" if each else "the room that the shards need"
@@ -164,7 +166,8 @@ def make_shard(job: Job, tick: Callable[[], None]) -> None:
                 yield sample
             tick()
 
-    assemble_shard(job.path, samples(), rejected)
+    with job.out.shard(job.file) as path:
+        assemble_shard(path, samples(), rejected)
 
 
 def make_sample(

@@ -3,6 +3,7 @@
 - ``data=DIR``: a folder of slts prepare.
 - ``data=https://HOST/FOLDER`` (or another scheme of webdataset's gopen: ftps, sftp, gs, hf, ais): ``/NAME`` is
   appended, or put in the place of ``{name}`` where the address has one.
+- ``data=s3://BUCKET/FOLDER`` (or what else slts.data.storage reads and gopen does not; gs once gcsfs is installed).
 - ``data="pipe:COMMAND"``: a command with ``{name}`` in it that writes file NAME to its output, for example
   ``pipe:aws s3 cp s3://bucket/grid/{name} -``. It is split into words as a shell would, and run without a shell.
 
@@ -21,8 +22,9 @@ import select
 import shlex
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from importlib.util import find_spec
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
@@ -32,6 +34,7 @@ from slts.config import Typed
 from slts.data.location import Address, typed_data
 from slts.data.order import SampleOrder
 from slts.data.shards import read_corpus_json
+from slts.data.storage import BLOCK, Unreachable, storage
 from slts.errors import UserError
 from slts.files import sha256
 from slts.secrecy import without_secrets
@@ -55,6 +58,16 @@ def shard_source(data: str | Path | Address, disk_gb: float = 20.0, verify: bool
         UserError: there are no shards, or they cannot be reached.
     """
     return _remote(data, disk_gb, verify) if isinstance(data, Address) else Folder(Path(data))
+
+
+def corpus_at(data: Path | Address) -> dict:
+    """corpus.json alone, whose shards may have faults. Raises UserError as ``shard_source``."""
+    return shard_source(data).corpus if isinstance(data, Address) else read_corpus_json(data)
+
+
+def local_shard(data: Path | Address, name: str) -> Path:
+    """A shard on this machine. Raises UserError when it cannot be had."""
+    return shard_source(data).path(name) if isinstance(data, Address) else data / name
 
 
 def corpus_of(config: Typed) -> dict:
@@ -98,11 +111,8 @@ class Remote:
     def __init__(self, address: Address, disk_gb: float, verify: bool):
         data = address.text
         scheme = data.partition(":")[0]
-        if scheme not in gopen_schemes or scheme == "__default__":
-            raise UserError(
-                f"data={address}: {scheme}: cannot be read; give a folder, an https address, or a command such as "
-                "data='pipe:aws s3 cp s3://bucket/folder/{name} -'"
-            )
+        by_gopen = scheme in gopen_schemes and scheme != "__default__" and not (scheme == "gs" and find_spec("gcsfs"))
+        self.storage = None if by_gopen else storage(address)
         if scheme == "pipe" and "{name}" not in data:
             raise UserError(f"data={address}: the command needs {{name}} in the place of the file to read")
         self.address, self.data, self.limit, self.verify = address, data, int(disk_gb * 1e9), verify
@@ -157,8 +167,8 @@ class Remote:
                     temporary.rename(target)
                     return
                 problem = f"its SHA-256 is {found[:16]}..., not {digest[:16]}... as in corpus.json"
-            except OSError as error:
-                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            except (OSError, Unreachable) as error:
+                if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                     raise UserError(f"{target.parent}: the disk is full; free space there or set SLTS_CACHE") from None
                 problem = without_secrets(str(error))
             finally:
@@ -167,22 +177,31 @@ class Remote:
 
     def _copy(self, name: str, target: Path) -> str:
         """Copies a file of the source and returns its SHA-256. Raises OSError when it breaks off or stalls."""
-        pipe, digest, size = self._open(name), hashlib.sha256(), 0
+        digest, size = hashlib.sha256(), 0
+        with target.open("wb") as file, closing(self._blocks(name)) as blocks:
+            for block in blocks:
+                size += len(block)
+                if size > self.limit:
+                    raise OSError(f"larger than disk_gb={self.limit / 1e9:g}")
+                digest.update(block)
+                file.write(block)
+        return digest.hexdigest()
+
+    def _blocks(self, name: str) -> Generator[bytes, None, None]:
+        if self.storage:
+            yield from self.storage.blocks(name)
+            return
+        pipe = self._open(name)
         assert pipe.proc.stdout is not None  # it is opened to be read
         try:
             output = pipe.proc.stdout.fileno()
-            with target.open("wb") as file:
-                while True:
-                    if not select.select([output], [], [], STALL)[0]:
-                        raise OSError(f"no data for {STALL} s")
-                    block = os.read(output, 1 << 20)
-                    if not block:
-                        break
-                    size += len(block)
-                    if size > self.limit:
-                        raise OSError(f"larger than disk_gb={self.limit / 1e9:g}")
-                    digest.update(block)
-                    file.write(block)
+            while True:
+                if not select.select([output], [], [], STALL)[0]:
+                    raise OSError(f"no data for {STALL} s")
+                block = os.read(output, BLOCK)
+                if not block:
+                    break
+                yield block
             if status := pipe.proc.wait(STALL):
                 program = pipe.proc.args[0]
                 what = ", no such file" if (program, status) == ("curl", 22) else ""
@@ -191,7 +210,6 @@ class Remote:
             pipe.proc.kill()
             pipe.proc.stdout.close()
             pipe.proc.wait()
-        return digest.hexdigest()
 
     def _open(self, name: str) -> Pipe:
         if self.data.startswith("pipe:"):

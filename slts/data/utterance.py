@@ -6,6 +6,7 @@ from pathlib import Path
 
 from slts.data.clip import Clip
 from slts.data.media.streams import AS_PLAYERS, Streams
+from slts.data.storage import Stored
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Utterance:
     """Decodes (or renders) the utterance. Picklable: ``partial`` of a module-level function. Raises Reject.
 
     With ``video``, it takes the keyword ``span`` of slts.data.media.read_clip."""
-    video: Path | None = None
+    video: Path | Stored | None = None
     """The file whose duration bounds the utterance, where it may be cut into chunks; None where it cannot."""
     streams: Streams = AS_PLAYERS
     """Which streams of ``video`` are read."""

@@ -14,9 +14,11 @@ from slts.data.clip import Reject
 from slts.data.decoding import refuse_apart
 from slts.data.engine import Engine, part_of, run_jobs
 from slts.data.facts import sample_facts
+from slts.data.location import Address
 from slts.data.media import decode_flac, decode_frames, frame_times
 from slts.data.parallel import HERE
-from slts.data.shards import MEMBERS, index_shard, read_corpus_json
+from slts.data.shard_source import corpus_at, local_shard
+from slts.data.shards import MEMBERS, index_shard
 from slts.errors import UserError
 from slts.files import sha256
 
@@ -28,14 +30,18 @@ TIMES = 1e-3
 class Shard:
     """A shard as corpus.json describes it."""
 
-    path: Path
+    data: Path | Address
+    file: str
     sha256: str
     clips: int
     size: int
 
+    def __str__(self) -> str:
+        return f"{self.data}/{self.file}"
+
     @property
     def split(self) -> str:
-        return self.path.name.partition("-")[0]
+        return self.file.partition("-")[0]
 
 
 @dataclass
@@ -55,20 +61,21 @@ class Findings:
     """Largest difference between the lengths of picture and sound of a sample, seconds."""
 
 
-def verify_corpus(data: Path, engine: Engine = HERE, part: str | None = None) -> Findings:
+def verify_corpus(data: Path | Address, engine: Engine = HERE, part: str | None = None) -> Findings:
     """Re-read a prepared corpus: counts, SHA-256, durations, members, decodability, agreement of picture and sound.
 
     Args:
-        data: the folder that holds corpus.json.
+        data: the folder that holds corpus.json, or its address, whose shards are read through the cache of
+            slts.data.shard_source, and of which files that corpus.json does not name are not looked for.
         engine: re-reads the shards, a job each.
         part: 0/16 to 15/16 re-read a sixteenth of the shards, and nothing that concerns the whole corpus.
 
     Raises:
         UserError: no corpus.json of slts prepare, or no such part.
     """
-    corpus = read_corpus_json(data)
+    corpus = corpus_at(data)
     try:
-        shards = [Shard(data / s["file"], s["sha256"], s["clips"], corpus["size"]) for s in corpus["shards"]]
+        shards = [Shard(data, s["file"], s["sha256"], s["clips"], corpus["size"]) for s in corpus["shards"]]
         mine = part_of(shards, part)
         whole = _join(run_jobs(engine, _verify_shard, mine, "verifying", sum(shard.clips for shard in mine)))
         if part is None:
@@ -91,15 +98,16 @@ def table(name: str, found: Findings) -> str:
 def _verify_shard(shard: Shard, tick: Callable[[], None]) -> Findings:
     found = Findings()
     try:
-        index = index_shard(shard.path)
+        path = local_shard(shard.data, shard.file)
+        index = index_shard(path)
     except UserError as error:
         found.faults.append(str(error))
         return found
-    if sha256(shard.path) != shard.sha256:
-        found.faults.append(f"{shard.path}: its SHA-256 is not that of corpus.json")
+    if sha256(path) != shard.sha256:
+        found.faults.append(f"{shard}: its SHA-256 is not that of corpus.json")
     if len(index) != shard.clips:
-        found.faults.append(f"{shard.path}: {len(index)} clips, corpus.json says {shard.clips}")
-    with shard.path.open("rb") as file:
+        found.faults.append(f"{shard}: {len(index)} clips, corpus.json says {shard.clips}")
+    with path.open("rb") as file:
         for entry in index:
             read = {}
             for suffix, (offset, size) in entry["members"].items():
@@ -109,7 +117,7 @@ def _verify_shard(shard: Shard, tick: Callable[[], None]) -> Findings:
             try:
                 facts, seconds, apart = _measure(read, shard)
             except (Reject, ValueError) as error:
-                found.faults.append(f"{shard.path}: {entry['key']}: {error}")
+                found.faults.append(f"{shard}: {entry['key']}: {error}")
             else:
                 found.clips[shard.split] += 1
                 found.seconds[shard.split] += seconds
@@ -155,7 +163,7 @@ def _join(parts: Iterable[Findings]) -> Findings:
     return whole
 
 
-def _compare(corpus: dict, found: Findings, data: Path) -> list[str]:
+def _compare(corpus: dict, found: Findings, data: Path | Address) -> list[str]:
     """Faults of the corpus as a whole."""
     faults = [f"{data}: key {key} occurs {times} times" for key, times in Counter(found.keys).items() if times > 1]
     for split in {**corpus["splits"], **found.clips}:
@@ -174,12 +182,17 @@ def _compare(corpus: dict, found: Findings, data: Path) -> list[str]:
         for name, times in {**sounds, **found.sounds}.items()
         if times < whole
     ]
-    listed = {shard["file"] for shard in corpus["shards"]}
-    faults += [f"{path}: not in corpus.json" for path in sorted(data.glob("*.tar")) if path.name not in listed]
     if hashlib.sha256(json.dumps(corpus["shards"]).encode()).hexdigest()[:12] != corpus["hash"]:
         faults.append(f"{data}/corpus.json: its hash is not that of its list of shards")
     if strangers := set().union(*found.speakers.values()) - set(corpus["speakers"]):
         faults.append(f"{data}/corpus.json: does not name the speakers {', '.join(sorted(strangers))}")
+    return faults if isinstance(data, Address) else faults + _compare_files(corpus, data)
+
+
+def _compare_files(corpus: dict, data: Path) -> list[str]:
+    """Faults of what lies beside the shards in a folder."""
+    listed = {shard["file"] for shard in corpus["shards"]}
+    faults = [f"{path}: not in corpus.json" for path in sorted(data.glob("*.tar")) if path.name not in listed]
     ledger = data / "rejected.jsonl"
     lines = len(ledger.read_bytes().splitlines()) if ledger.is_file() else 0
     if lines != sum(corpus["rejected"].values()):

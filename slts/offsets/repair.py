@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from slts.audio import SAMPLE_RATE
-from slts.data.assembly import assemble_shard, merge_shards, rejections
+from slts.data.assembly import assemble_shard, merge_facts, rejections
 from slts.data.clip import Reject
+from slts.data.destination import Folder
 from slts.data.engine import Engine
 from slts.data.making import make_shards
 from slts.data.media import decode_flac, decode_frames, encode_flac, encode_h264
@@ -31,6 +32,10 @@ class Job:
     """Of all its clips, milliseconds by key."""
     shortest: float
     """Seconds that a clip must have."""
+
+    @property
+    def file(self) -> str:
+        return self.path.name
 
     @property
     def clips(self) -> int:
@@ -81,13 +86,13 @@ def repair_corpus(data: Path, offsets: dict[str, float], method: str, out: Path,
         Job(out / file, data / file, shard.get("sha256"), {e["key"]: offsets.get(e["key"]) for e in some}, shortest)
         for shard, (file, some) in zip(corpus["shards"], entries.items(), strict=True)
     ]
-    shards, record = [job.path for job in jobs], {"repaired": {"of": corpus["hash"], "method": method}}
+    place, record = Folder(out), {"repaired": {"of": corpus["hash"], "method": method}}
 
-    def merge() -> dict:
-        return merge_shards(out, shards, corpus["name"], corpus["config"], record, rejections(data))
+    def merge(found: list[dict]) -> dict:
+        return merge_facts(place.write, found, corpus["name"], corpus["config"], record, rejections(data))
 
     try:
-        return make_shards(_repair_shard, jobs, merge, out, settings, engine, "repairing")
+        return make_shards(_repair_shard, jobs, merge, place, settings, engine, "repairing")
     except OSError as error:
         fault = disk_fault(error, [out])
         raise fault or UserError(f"out={out}: cannot be written ({error.strerror or error}); choose another") from None

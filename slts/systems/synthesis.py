@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
-from slts.data.assembly import assemble_shard, merge_shards, rejections
+from slts.data.assembly import assemble_shard, merge_facts, rejections
 from slts.data.batch import collate
+from slts.data.destination import Folder
 from slts.data.engine import Engine
 from slts.data.making import make_shards
 from slts.data.media import encode_flac
@@ -33,6 +34,10 @@ class Job:
     source: Path
     voices: Speakers
     batch_size: int
+
+    @property
+    def file(self) -> str:
+        return self.path.name
 
 
 def synthesise_corpus(
@@ -78,13 +83,13 @@ def synthesise_corpus(
         for run in voices.runs:
             run.dataset(data, split)  # refuses what it cannot read before anything is written
     jobs = [Job(out / file, clips, data / file, voices, batch_size) for file, clips in files.items()]
-    shards, settings = [job.path for job in jobs], corpus["config"] | {"synthesis": made}
+    place, settings = Folder(out), corpus["config"] | {"synthesis": made}
 
-    def merge() -> dict:
-        return merge_shards(out, shards, corpus["name"], corpus["config"], record, rejections(data))
+    def merge(found: list[dict]) -> dict:
+        return merge_facts(place.write, found, corpus["name"], corpus["config"], record, rejections(data))
 
     try:
-        return make_shards(_speak_shard, jobs, merge, out, settings, engine, "speaking", part)
+        return make_shards(_speak_shard, jobs, merge, place, settings, engine, "speaking", part)
     except OSError as error:
         fault = disk_fault(error, [out])
         raise fault or UserError(f"out={out}: cannot be written ({error.strerror or error}); choose another") from None

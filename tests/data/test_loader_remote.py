@@ -11,6 +11,7 @@ from itertools import islice
 
 import pytest
 import torch
+from fsspec.implementations.local import LocalFileSystem
 from test_loader import CLIPS, batches, dataset, make_corpus
 
 from slts.config import compose
@@ -100,6 +101,24 @@ def test_a_command_gives_the_batches_of_the_folder(corpus):
     assert [b.key for b in batches(typed(f"pipe:cat '{corpus}/{{name}}'"), 4)] == [b.key for b in expected]
 
 
+def test_object_storage_gives_the_batches_of_the_folder(corpus, monkeypatch):
+    expected = batches(corpus, 4, window_shards=2)
+    assert [b.key for b in batches(typed(f"file://{corpus}"), 4, window_shards=2, workers=2)] == [
+        b.key for b in expected
+    ]
+    with pytest.raises(UserError, match=r"nowhere: corpus\.json: not there; mend the address"):
+        dataset(typed(f"file://{corpus}/nowhere"))
+    real, failures = LocalFileSystem.open, iter([TimeoutError("too late")] * 2)
+
+    def flaky(*given, **how):
+        for error in failures:
+            raise error
+        return real(*given, **how)
+
+    monkeypatch.setattr(LocalFileSystem, "open", flaky)
+    assert len(dataset(typed(f"file://{corpus}/")).clips) == 3
+
+
 def test_a_command_runs_without_a_shell(corpus, tmp_path):
     with pytest.raises(UserError, match="cat ended with status 1"):
         dataset(typed(f"pipe:cat {corpus}/{{name}} ; touch {tmp_path}/made"))
@@ -148,7 +167,10 @@ def test_a_hash_that_is_none_is_refused(corpus, tmp_path):
 
 @pytest.mark.parametrize(
     ("data", "message"),
-    [("s3://bucket/x", "s3: cannot be read.*aws s3 cp"), ("pipe:cat corpus.json", "needs {name}")],
+    [
+        ("nowhere://bucket/x", "nowhere://bucket/x: not an address that can be used"),
+        ("pipe:cat corpus.json", "needs {name}"),
+    ],
 )
 def test_sources_that_cannot_be_read(data, message):
     with pytest.raises(UserError, match=message):

@@ -1,7 +1,8 @@
 """The videos of a folder, and what in it is not read."""
 
 from collections import Counter
-from pathlib import Path
+from collections.abc import Iterable
+from pathlib import Path, PurePath
 
 from slts.data.media.container import VIDEO_SUFFIXES
 from slts.folders import files_below, printable
@@ -17,13 +18,17 @@ def videos_below(root: Path) -> tuple[list[Path], list[Path]]:
 
     What is hidden, by a dot before its name or that of a folder, is neither.
     """
-    files = [
-        path for path in files_below(root) if not any(part.startswith(".") for part in path.relative_to(root).parts)
-    ]
+    videos, others = videos_among(path.relative_to(root) for path in files_below(root))
+    return [root / path for path in videos], [root / path for path in others]
+
+
+def videos_among(files: Iterable[PurePath]) -> tuple[list[PurePath], list[PurePath]]:
+    """As ``videos_below``, of paths from the root on."""
+    files = [path for path in files if not any(part.startswith(".") for part in path.parts)]
     videos = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
     named = {path.with_suffix("") for path in videos}
-    others = set(files) - set(videos) - {root / METADATA}
-    return videos, sorted(path for path in others if not _accompanies(path, named))
+    others = set(files) - set(videos) - {PurePath(METADATA)}
+    return sorted(videos), sorted(path for path in others if not _accompanies(path, named))
 
 
 def unread_note(unread: list[Path]) -> str | None:
@@ -36,7 +41,7 @@ def unread_note(unread: list[Path]) -> str | None:
     return f"{len(unread)} {files} not read: {kinds}; the first is {printable(unread[0].name)}"
 
 
-def _accompanies(path: Path, named: set[Path]) -> bool:
+def _accompanies(path: PurePath, named: set[PurePath]) -> bool:
     """Whether ``a.txt`` or ``a.mp4.repair.json`` has a video ``a`` beside it; names may have dots of their own."""
     if path.suffix.lower() not in COMPANIONS:
         return False
