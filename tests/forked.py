@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,6 +33,7 @@ def run_command(words: list[str], cwd: str, environment: dict[str, str], out: st
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
+    tempfile.tempdir = None  # as TMPDIR has it here, not as the server once looked it up
     for name, number in ((os.devnull, 0), (out, 1), (err, 2)):
         descriptor = os.open(name, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT)
         os.dup2(descriptor, number)
