@@ -30,8 +30,8 @@ COMMON = {
         "json", "report", "faces",
     ),
     "evaluate": (
-        "run", "split", "data", "checkpoint", "modalities", "protocol", "calibrate", "natural", "sync", "workers", "show",
-        "whisper", "mos", "recogniser", "syncnet",
+        "run", "split", "data", "checkpoint", "modalities", "protocol", "calibrate", "natural", "sync", "workers",
+        "show", "whisper", "mos", "recogniser", "syncnet",
     ),
     "listen": ("runs", "out", "clips", "aspects", "raters", "consent", "serve", "host", "port"),
     "score": ("reference", "generated", "out", "workers", "mos", "whisper", "recogniser", "text", "ratings", "offsets",
