@@ -1,26 +1,24 @@
 """What test folders share: the real clips if present, a tiny generated corpus, the commands as a user calls them."""
 
-import multiprocessing
 import os
-import signal
 import subprocess
 import sys
 import tempfile
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
+from forked import FORKED, ROOT, run_command
 
-ROOT = Path(__file__).resolve().parent.parent
-LONGEST = {
-    "test_survival.py", "test_pictures_judge.py", "test_main_job.py", "test_evidence.py", "test_sweep.py",
-    "test_plugins.py", "test_vcagan_task.py", "test_av2a_run.py", "test_full_disk.py", "test_short_forms.py",
-    "test_location.py", "test_handover.py", "test_workers.py", "test_notebooks.py", "test_page.py", "test_server.py",
-}  # fmt: skip
-"""Files of some tests that take long, which begin first, so that none of them is left alone at the end."""
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: on a whole file, which then is begun first, so that none ends alone")
+    if hasattr(config, "workerinput"):  # at once: whoever asks for a server first says what it imports
+        forkserver.ensure_running()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.fixture(scope="session")
@@ -41,48 +39,23 @@ def cases() -> Path:
     return folder
 
 
-FORKED = multiprocessing.get_context("forkserver")
-FORKED.set_forkserver_preload(["torch", "accelerate", "slts.train", "slts.evaluate", "slts.systems.slts.task"])
-
-
 def slts(*arguments: str, check: bool = True, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
-    """Runs ``slts ...`` in a process of its own in ``cwd``, as a user does; with variables of its own also in a fresh
-    interpreter, else forked from one that has imported torch already, which is what most commands would wait for."""
-    words = [str(argument) for argument in arguments]
-    if environment:
-        done = subprocess.run(
-            [sys.executable, "-m", "slts.cli", *words],
-            capture_output=True,
-            text=True,
-            cwd=cwd,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-        )
+    """Runs ``slts ...`` in a process of its own in ``cwd``, as a user does; with variables of others than slts, which
+    may be read where they are imported, in a fresh interpreter, else forked from one that has imported everything,
+    which is what most commands would wait for."""
+    words, variables = [str(argument) for argument in arguments], {**os.environ, **environment}
+    if not all(name.startswith("SLTS_") for name in environment):
+        command = [sys.executable, "-m", "slts.cli", *words]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=variables)
     else:
-        os.environ["OMP_NUM_THREADS"] = "1"  # read where torch is imported
         with tempfile.TemporaryDirectory() as folder:
             out, err = (Path(folder, name) for name in ("out", "err"))
-            process = FORKED.Process(target=_command, args=(words, str(cwd), dict(os.environ), str(out), str(err)))
+            process = FORKED.Process(target=run_command, args=(words, str(cwd), variables, str(out), str(err)))
             process.start()
             process.join()
             done = subprocess.CompletedProcess(words, process.exitcode, out.read_text(), err.read_text())
     assert not check or done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     return done
-
-
-def _command(words: list[str], cwd: str, environment: dict[str, str], out: str, err: str) -> None:
-    from slts import cli
-
-    os.chdir(cwd)
-    os.environ.clear()
-    os.environ.update(environment)
-    for name, number in ((os.devnull, 0), (out, 1), (err, 2)):
-        descriptor = os.open(name, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT)
-        os.dup2(descriptor, number)
-        os.close(descriptor)
-    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)  # noqa: SIM115
-    sys.argv = ["slts", *words]
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a suite in the background would leave ignored
-    cli.main()
 
 
 @pytest.fixture(scope="session")

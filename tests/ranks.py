@@ -1,8 +1,9 @@
-"""Small trainings of several processes that start at once, because one process imports everything and forks the ranks.
+"""Small trainings of several processes, forked.
 
 What torchrun would set is set here; launches by ``accelerate launch`` itself are in tests/end_to_end.
 """
 
+import gc
 import json
 import multiprocessing
 import os
@@ -14,9 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+from forked import FORKED, ROOT
 from safetensors.numpy import load_file
 
-ROOT = Path(__file__).resolve().parent.parent
 SMALL = (
     "tracking=none", "batch_size=4", "validate_clips=2", "log_every=1", "deterministic=true", "precision=fp32",
 )  # fmt: skip
@@ -42,16 +43,10 @@ class Ranks:
         verb: str = "train",
         **variables,
     ):
-        import slts.training.loop  # noqa: F401  (imported once, before the fork)
-        from slts import train  # noqa: F401
-
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = str(probe.getsockname()[1])
         self.log = log
-        # Not forked from pytest: a process whose autograd threads have run cannot be forked safely. A script can.
-        server = multiprocessing.get_context("forkserver" if "pytest" in sys.modules else "fork")
-        server.set_forkserver_preload(["slts.training.loop", "slts.train"])
         self.processes = []
         for rank in range(count):
             where = {
@@ -62,7 +57,7 @@ class Ranks:
             }
             where |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
             environment = {**(where if count > 1 else {}), **variables}
-            process = server.Process(target=_rank, args=(rank, log, environment, verb, [*common, *keys], prepare))
+            process = FORKED.Process(target=_rank, args=(rank, log, environment, verb, [*common, *keys], prepare))
             process.start()
             self.processes.append(process)
 
@@ -94,6 +89,7 @@ class Ranks:
 def _rank(rank: int, log: Path, environment: dict[str, str], verb: str, keys: list[str], prepare) -> None:
     from slts.cli import run
 
+    gc.freeze()
     multiprocessing.set_start_method("fork", force=True)  # for loader processes, as where a rank was not forked itself
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 1)

@@ -14,6 +14,8 @@ from pathlib import Path
 
 OF_VIDEOS = ("speaker", "video_stream", "faces")
 """Keys without a meaning for prepared clips."""
+OF_CORPORA = {"workers": None, "engine": "local", "address": None, "part": None}
+"""Keys without a meaning for videos, with their defaults."""
 
 
 def main(config) -> int:
@@ -32,17 +34,26 @@ def main(config) -> int:
         return _speak_corpus(config)
     if config.folds > 1 or not isinstance(config.run, str):
         raise UserError("folds= and several runs are of data=, whose training clips have folds; videos take one run=")
+    if unused := [name for name, default in OF_CORPORA.items() if config[name] != default]:
+        raise UserError(f"{unused[0]}={config[unused[0]]} is of data=, whose shards are shared out; leave it out")
     return _speak_videos(config)
 
 
 def _speak_corpus(config) -> int:
+    from slts.data.claim import MARKER
+    from slts.data.engine import engine_of
     from slts.systems.contract import SPEECH
     from slts.systems.synthesis import synthesise_corpus
     from slts.systems.trained import load_run_giving
 
     names = [config.run] if isinstance(config.run, str) else config.run
     runs = [load_run_giving((SPEECH,), "slts generate", name, config.checkpoint) for name in names]
-    corpus = synthesise_corpus(runs, Path(config.data), Path(config.out), config.batch_size, config.folds)
+    data, out = Path(config.data), Path(config.out)
+    engine = engine_of(config, data / "corpus.json", out / MARKER)
+    corpus = synthesise_corpus(runs, data, out, config.batch_size, config.folds, engine, config.part)
+    if corpus is None:
+        print(f"part {config.part} is in {out}; the last part to be done writes corpus.json")
+        return 0
     clips = sum(split["clips"] for split in corpus["splits"].values())
     print(f"{clips} clips spoken into {config.out}, as KEY.synth.flac beside what was recorded")
     return 0

@@ -63,6 +63,19 @@ def _check(config) -> None:
     of_videos = [f"{name}=" for name in ("standard", "report") if config[name] is not None]
     if of_videos and (shards or config.action == "apply" or config.method == "regression"):
         raise UserError(f"{of_videos[0]} is for the offsets of videos, with action=estimate; leave it out")
+    if config.part is not None:
+        if config.action == "apply":
+            raise UserError("part=... is of action=estimate; apply offsets=CSV of all parts together")
+        if config.method == "regression" or config.corpus_prior:
+            what = "corpus_prior=true" if config.corpus_prior else "method=regression"
+            raise UserError(f"part=...: {what} learns from all clips together; leave one of them out")
+        if config.report is not None:
+            raise UserError("part=...: report= is one page of all videos; leave one of them out")
+    if config.method == "regression" and (config.engine != "local" or config.workers is not None):
+        raise UserError(
+            "method=regression works in one process, as it learns from all clips together; leave engine="
+            " and workers= out"
+        )
     if config.action == "apply" and config.out is None:
         raise UserError("out=... is required with action=apply: a folder, or a file for one video")
     if not Path(config.data).exists():
@@ -78,6 +91,8 @@ def _estimate(config) -> int:
     out = Path(config.out or "offsets.csv")
     if out.suffix == ".png":
         raise UserError(f"out={out} would be the picture beside the table; name a .csv")
+    if config.part is not None:
+        out = out.with_stem(f"{out.stem}-{config.part.replace('/', '-of-')}")
     pages = [Path(config.report)] if config.report else []
     refuse_sources([out, out.with_suffix(".png"), *pages], _sources(config))
     if config.method == "regression" or (Path(config.data) / "corpus.json").exists():
@@ -92,6 +107,7 @@ def _estimate(config) -> int:
 
 def _apply(config) -> int:
     from slts.commands.offsets_of_videos import repair_videos
+    from slts.data.engine import engine_of
     from slts.data.shards import read_corpus_json
     from slts.offsets.repair import repair_corpus
 
@@ -105,7 +121,7 @@ def _apply(config) -> int:
         offsets = given_offsets(config)
     else:
         offsets = {r["key"]: r["offset_ms"] for r in counted_rows(_shard_rows(config)[0], config.above_confidence)}
-    corpus = repair_corpus(data, offsets, method_of(config), out)
+    corpus = repair_corpus(data, offsets, method_of(config), out, engine_of(config, data / "corpus.json"))
     clips = sum(split["clips"] for split in corpus["splits"].values())
     print(
         f"{clips} clips written to {out}, offsets of {method_of(config)} taken out; what became too short is in"
@@ -126,6 +142,7 @@ def _sources(config) -> list[Path]:
 
 def _shard_rows(config) -> tuple[list[dict], float]:
     """The rows of a folder of shards, and the step of the estimates in ms."""
+    from slts.data.engine import engine_of
     from slts.offsets.estimation import shard_offsets
     from slts.offsets.regression import regression_offsets
 
@@ -136,7 +153,7 @@ def _shard_rows(config) -> tuple[list[dict], float]:
         return [row | {"sure": told} for row, told in zip(rows, sure, strict=True)], 10.0
     run, constant = load_system(config)
     sure_above = run.task.sure_above if sure_above is None else sure_above
-    rows = shard_offsets(
-        run, Path(config.data), config.batch_size, sure_above, partial(tell, config), config.corpus_prior
-    )
+    data, say = Path(config.data), partial(tell, config)
+    engine = engine_of(config, data / "corpus.json")
+    rows = shard_offsets(run, data, config.batch_size, sure_above, say, config.corpus_prior, engine, config.part)
     return [{**row, "offset_ms": round(row["offset_ms"] - constant, 1)} for row in rows], run.task.offset_step_ms

@@ -130,9 +130,11 @@ def _repairs(config, videos: dict[Path, str]):
 
 
 def _findings(config, estimator, note=None):
+    from slts.data.engine import engine_of
     from slts.offsets.alignment import find_offsets
 
-    return find_offsets(estimator, Path(config.data), note or partial(tell, config))
+    data = Path(config.data)
+    return find_offsets(estimator, data, note or partial(tell, config), engine_of(config, data), config.part)
 
 
 def _video_estimator(config):

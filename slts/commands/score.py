@@ -25,7 +25,6 @@ Two tables can be scored instead:
 """
 
 import json
-import os
 import platform
 import tempfile
 from collections.abc import Callable
@@ -38,14 +37,14 @@ from rich.console import Console
 from rich.progress import track
 
 from slts import __version__
-from slts.data.cluster import Cluster
+from slts.data.engine import engine_of
 from slts.data.offset_table import read_offsets
 from slts.errors import UserError
-from slts.evaluation.distributed import score_on
+from slts.evaluation.distributed import score_with
 from slts.evaluation.doubts import count_doubts, notes_on
 from slts.evaluation.sounds import read_pair, sound_folder
 from slts.files import refuse_sources
-from slts.metrics import METRICS, score_pairs, summarise
+from slts.metrics import METRICS, summarise
 from slts.metrics.opinion import opinion_differences, opinion_table, read_ratings
 from slts.metrics.quality import PESQ_MODES
 from slts.metrics.scoring import DURATIONS, FACTS, PLAIN, PREDICTED, WHOLE, predicted_by
@@ -87,9 +86,8 @@ def score_folders(config: DictConfig, out: Path) -> None:
     refuse_sources([out], [*references.sounds.values(), *generated.sounds.values()])
     stems = sorted(references.sounds.keys() | generated.sounds.keys())
     pairs = [partial(read_pair, references.find(stem), generated.find(stem)) for stem in stems]
-    bar = partial(track, description="scoring", total=len(stems), console=Console(stderr=True))
     firsts = (next(iter(folder.sounds.values())) for folder in folders.values())
-    cluster = Cluster.of(config, Path(config.reference), Path(config.generated), *firsts)
+    engine = engine_of(config, Path(config.reference), Path(config.generated), *firsts)
     if config.recogniser and not config.text:
         raise UserError(f"recogniser={config.recogniser}: k_wer needs what is said; give text=FILE.csv (stem, text)")
     recognisers = load_recognisers(config.whisper, config.recogniser)
@@ -98,14 +96,11 @@ def score_folders(config: DictConfig, out: Path) -> None:
         print(f"text={config.text}: {note}")
     asked = [*metrics, *(DURATIONS if set(metrics) <= {*PLAIN, *WHOLE, *PREDICTED} else FACTS)]
     how = {"metrics": asked, "pesq_mode": config.pesq_mode, "stoi": config.stoi}
-    if cluster:
-        scored = score_on(cluster, pairs, config.workers, **how)
-    else:
-        workers = min(config.workers or len(os.sched_getaffinity(0)), len(stems))
-        scored = score_pairs(pairs, workers, progress=bar, **how)
+    scored = score_with(engine, pairs, **how)
     rows = [{name: row[name] for name in (*metrics, "reasons")} for row in scored]
     facts = [{name: row.get(name) for name in FACTS} for row in scored]
     said = [texts.get(stem) for stem in stems]
+    bar = partial(track, total=len(stems), console=Console(stderr=True))
     heard = {r.metric: hear(r, pairs, said, partial(bar, description=r.metric)) for r in recognisers}
     words = table_columns(heard) or [{}] * len(stems)
 

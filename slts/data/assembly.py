@@ -38,6 +38,12 @@ def facts_of(shard: Path) -> dict | None:
     return facts if facts["bytes"] == size else None
 
 
+def heard(flac: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """The sound that training will read, (N,), and its log-mel (frames, BANDS): 16 bits lift the mel's floor."""
+    audio = decode_flac(flac)
+    return audio, log_mel(torch.from_numpy(audio)[None])[0].double().numpy()
+
+
 def assemble_shard(path: Path, samples: Iterable[dict], rejected: list[dict]) -> None:
     """Write samples {key, mp4, flac: bytes, json: dict} as a shard, and its sidecar.
 
@@ -49,8 +55,7 @@ def assemble_shard(path: Path, samples: Iterable[dict], rejected: list[dict]) ->
 
     def counted():
         for sample in samples:
-            audio = decode_flac(sample["flac"])  # what training will read: 16 bits lift the mel's floor
-            mel = log_mel(torch.from_numpy(audio)[None])[0].double().numpy()
+            audio, mel = heard(sample["flac"])
             statistics["frames"] += len(mel)
             statistics["sum"] += mel.sum(0)
             statistics["squares"] += np.square(mel).sum(0)

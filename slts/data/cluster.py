@@ -1,23 +1,28 @@
-"""Jobs on the nodes of a Ray cluster, in place of the processes of one machine (slts.data.parallel).
+"""Jobs on the nodes of a Ray cluster, in place of the processes of this machine (slts.data.parallel).
 
-A job takes one core and has one thread. Ray starts it anew where its node dies, so that a second start must do no harm.
-Before each job its node is held against the machine that gave the command: by the versions that shape the bytes of
-shards, and by whether it sees the same files.
+A job takes one core and has one thread, and no GPU. Ray starts it anew where its node dies, so that a second start must
+do no harm. Before each job its node is held against the machine that gave the command: by the versions that shape the
+bytes of shards, by the codecs of PyAV, and by whether it sees the same files.
 """
 
-import errno
 import hashlib
+import importlib.util
 import logging
 import os
+import pickle
 import socket
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+
+import av
 
 from slts.data.assembly import versions
 from slts.data.parallel import one_thread
-from slts.errors import UserError
+from slts.errors import FULL, UserError, disk_fault
 
 RETRIES = 5
 """Times that a job is started anew after its node or process died."""
@@ -25,53 +30,95 @@ WAITING = 4096
 """Jobs handed to Ray at once."""
 HEAD = 1 << 16
 """Bytes of a shared file that are compared."""
-FULL = (errno.ENOSPC, errno.EDQUOT)
+ANSWER = 10.0
+"""Seconds that a head may take to answer."""
+PATIENCE = 20.0
+"""Seconds after which it is asked whether there are nodes left to wait for."""
+GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+"""How a connection of HTTP/2 begins (RFC 9113, section 3.4): the preface and an empty frame of settings."""
+_joined: str | None = None
+"""The address by which this process joined a cluster."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """The Ray cluster that jobs run on."""
+    """The Ray cluster that jobs run on; see slts.data.engine.Engine."""
 
     address: str | None
     """HOST:PORT of its head; None is what this process is connected to, RAY_ADDRESS, or the cluster of this
     machine, which is started if need be."""
     shared: tuple[Path, ...] = ()
     """Files and folders that every node must see as this machine does."""
+    workers: int | None = None
 
-    @classmethod
-    def of(cls, config, *shared: Path) -> "Cluster | None":
-        """What ``engine`` and ``address`` of a config say; None is this machine alone. Raises UserError."""
-        if config.engine == "ray":
-            return cls(config.address, shared)
-        if config.address is not None:
-            raise UserError(f"address={config.address} is of a cluster, and engine=local knows none; give engine=ray")
-        return None
-
-    def run(self, function: Callable, jobs: Sequence, workers: int, advance: Callable[[int], None]) -> list:
-        """As ``slts.data.parallel.run_jobs``: ``workers`` jobs at once, 0 is one a core of the cluster. ``advance``
-        gets the items of a job once it is done, so that what died with a node does not count.
+    def join(self):
+        """The module ``ray``, connected to the cluster, as this process stays.
 
         Raises:
-            UserError: Ray is not installed, no cluster is at the address, a node is not like this machine, or a job
-                failed there.
+            UserError: Ray is not installed, or no cluster is at the address.
+        """
+        address = self.address or os.environ.get("RAY_ADDRESS")
+        _refuse_silence(address)
+        if importlib.util.find_spec("ray") is None:
+            raise UserError("engine=ray: Ray is not installed; pip install 'slts[cluster]', or leave engine= out")
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here reports to nobody
+        import ray  # pyright: ignore[reportMissingImports]  an extra
+
+        global _joined
+        if ray.is_initialized() and self.address in (None, _joined):
+            return ray
+        quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+        try:
+            ray.init(self.address, include_dashboard=None if address else False, **quiet)
+        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            said = " ".join(str(error).split())
+            raise UserError(
+                f"address={address}: Ray cannot join the cluster from this machine ({said}); it must be a node of it,"
+                " with the same versions of Ray and Python, and where `ray start` says that tokens are enabled with"
+                " RAY_AUTH_MODE=token"
+            ) from None
+        _joined = self.address
+        return ray
+
+    def run(self, function: Callable, jobs: Sequence, advance: Callable[[int], None]) -> Iterator:
+        """``advance`` is told of the items of a job once it is done, so that what died with a node does not count.
+
+        Raises:
+            UserError: as ``join``, a node is not like this machine, none is left, or a job failed there.
             OSError: a job found the disk full.
         """
-        here = Place(os.getcwd(), versions(), {path: _sign(path) for path in self.shared})
-        with _connected(self.address) as ray:
-            call = ray.remote(num_cpus=1, max_retries=RETRIES)(_call)
-            results, running = [None] * len(jobs), {}
-            for number, job in enumerate(jobs):
-                if len(running) == (workers or WAITING):
-                    _collect(ray, running, results, advance)
-                running[call.remote(function, job, here)] = number
-            while running:
-                _collect(ray, running, results, advance)
-            return results
+        here = Place(os.getcwd(), versions(), frozenset(av.codecs_available), {p: _sign(p) for p in self.shared})
+        ray = self.join()
+        call = ray.remote(num_cpus=1, max_retries=RETRIES)(_call)
+        left, running, results = iter(enumerate(jobs)), {}, {}
+        try:
+            for turn in range(len(jobs)):
+                while turn not in results:
+                    for number, job in islice(left, (self.workers or WAITING) - len(running)):
+                        running[call.remote(pickle.dumps((function, job)), here)] = number
+                    reference = _one_done(ray, running)
+                    results[running.pop(reference)], items = _outcome(ray, reference)
+                    advance(items)
+                yield results.pop(turn)
+        finally:
+            for reference in running:
+                ray.cancel(reference, force=True)
 
 
-def _collect(ray, running: dict, results: list, advance: Callable[[int], None]) -> None:
-    """Wait for one of the ``running`` jobs, and move what it gave to the results."""
-    (reference,), _ = ray.wait(list(running), num_returns=1)
+def _one_done(ray, running: dict):
+    """One of the jobs that Ray has ended. Raises UserError where no node is left that could."""
+    while True:
+        done, _ = ray.wait(list(running), num_returns=1, timeout=PATIENCE)
+        if done:
+            return done[0]
+        if not ray.cluster_resources().get("CPU"):
+            raise UserError(
+                "engine=ray: no node of the cluster is left with a core for jobs; start some with ray start"
+            )
+
+
+def _outcome(ray, reference) -> tuple[object, int]:
+    """The result of a job and the number of its items."""
     try:
         outcome = ray.get(reference)
     except ray.exceptions.OutOfMemoryError:
@@ -85,53 +132,34 @@ def _collect(ray, running: dict, results: list, advance: Callable[[int], None]) 
         raise UserError(f"engine=ray: a node could not start a job ({reason}); install the same slts on each") from None
     if isinstance(outcome, Failure):
         raise outcome.error()
-    results[running.pop(reference)], items = outcome
-    advance(items)
+    return outcome
 
 
-@contextmanager
-def _connected(address: str | None) -> Iterator:
-    """The module ``ray``, connected to a cluster."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here reports to nobody
-    try:
-        import ray  # pyright: ignore[reportMissingImports]  an extra
-    except ImportError:
-        raise UserError("engine=ray: Ray is not installed; pip install 'slts[cluster]', or leave engine= out") from None
-    if address is None and ray.is_initialized():  # by the program that calls
-        yield ray
-        return
-    given = f"address={address or os.environ.get('RAY_ADDRESS')}"
-    _refuse_silence(address or os.environ.get("RAY_ADDRESS"), given)
-    try:
-        ray.init(
-            address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None if address else False
-        )
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        said = " ".join(str(error).split())
-        raise UserError(
-            f"{given}: Ray cannot join the cluster from this machine ({said}); it must be a node of it, with the same"
-            " versions of Ray and Python, and where `ray start` says that tokens are enabled with RAY_AUTH_MODE=token"
-        ) from None
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
-
-
-def _refuse_silence(address: str | None, given: str) -> None:
-    """Refuses an address at which nobody listens, for which Ray would wait long. Raises UserError."""
+def _refuse_silence(address: str | None) -> None:
+    """Refuses an address at which nobody listens, or somebody else than Ray, for whose answer Ray would wait for
+    minutes. Raises UserError."""
     if address in (None, "auto", "local"):
         return
     host, _, port = address.rpartition(":")
     if not host or "/" in host or not port.isdecimal():
-        raise UserError(f"{given}: not of the form HOST:PORT, as `ray start --head` prints it (6379 is its usual port)")
+        raise UserError(
+            f"address={address}: not of the form HOST:PORT, as `ray start --head` prints it (6379 is its usual port)"
+        )
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER) as connection:
+            connection.sendall(GREETING)
+            answer = connection.recv(9)
     except (OSError, OverflowError) as error:
         said = getattr(error, "strerror", None) or error
         raise UserError(
-            f"{given}: no cluster there ({said}); start one with ray start --head, or mend the address"
+            f"address={address}: no cluster there ({said}); start one with ray start --head, or mend the address"
         ) from None
+    # Of a head that speaks TLS the answer to a plain greeting says nothing.
+    if answer[3:4] != b"\4" and os.environ.get("RAY_USE_TLS", "0") in ("0", ""):
+        raise UserError(
+            f"address={address}: no head of Ray listens there, but something else; give the address that"
+            " `ray start --head` prints (6379 is its usual port, 8265 that of its page)"
+        )
 
 
 @dataclass(frozen=True)
@@ -141,6 +169,8 @@ class Place:
     folder: str
     """Relative paths are from here."""
     versions: dict[str, str]
+    codecs: frozenset[str]
+    """Of PyAV."""
     shared: dict[Path, str | None]
 
     def differs(self) -> str | None:
@@ -148,6 +178,9 @@ class Place:
         if others := [f"{name} {own}" for name, own in versions().items() if own != self.versions.get(name)]:
             wanted = ", ".join(f"{name} {self.versions.get(name)}" for name in (one.split()[0] for one in others))
             return f"it has {', '.join(others)} and not {wanted}; install the same on every node"
+        if missing := sorted(self.codecs - av.codecs_available):
+            some = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+            return f"its PyAV has no codec {some}; install the same build of av on every node"
         with suppress(OSError):
             os.chdir(self.folder)
         for path, sign in self.shared.items():
@@ -170,11 +203,13 @@ class Failure:
         return UserError(f"engine=ray, node {self.node}: {self.reason}")
 
 
-def _call(function: Callable, job, here: Place) -> tuple[object, int] | Failure:
-    """On a node: the result of a job and the number of its items."""
+def _call(work: bytes, here: Place) -> tuple[object, int] | Failure:
+    """On a node: the result of a job and the number of its items. ``work`` is the function and the job, pickled."""
     node = socket.gethostname()
     if difference := here.differs():
         return Failure(node, difference)
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # not all nodes have GPUs, and those compute other bytes
+    vars(sys.modules["__main__"]).pop("__file__", None)  # processes that a job starts need not import Ray's program
     one_thread()
     ticks = 0
 
@@ -183,11 +218,12 @@ def _call(function: Callable, job, here: Place) -> tuple[object, int] | Failure:
         ticks += 1
 
     try:
+        function, job = pickle.loads(work)
         return function(job, tick), ticks
     except UserError as error:
         return Failure(node, str(error))
     except OSError as error:
-        return Failure(node, str(error), error.errno)
+        return Failure(node, str(disk_fault(error) or error), error.errno)
     except Exception as error:
         return Failure(node, f"{type(error).__name__}: {error}; engine=local would give the traceback")
 

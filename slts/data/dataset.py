@@ -3,7 +3,7 @@
 What is random about a clip depends on (seed, epoch, sample) alone, so that ranks and workers change nothing.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,17 +17,10 @@ from slts.data.facts import LEARNED_FROM, sample_facts
 from slts.data.folds import Fold
 from slts.data.location import Address
 from slts.data.order import SampleOrder
+from slts.data.places import Places
 from slts.data.shard_source import is_sound, shard_source
-from slts.data.shards import MEMBERS, index_shard
+from slts.data.shards import MEMBERS, index_shard, read_member
 from slts.errors import UserError
-
-
-@dataclass(frozen=True)
-class _Index:
-    """Where the samples of one shard lie; ``places`` (clips, members, 2) are offsets and sizes in bytes."""
-
-    keys: list[str]
-    places: np.ndarray
 
 
 class ShardDataset(Dataset):
@@ -47,7 +40,7 @@ class ShardDataset(Dataset):
         speakers: names in the order of ``Batch.speaker``; None takes the corpus's.
         window_shards: shards whose samples are mixed with each other; 0 mixes all.
         disk_gb: room for fetched shards.
-        verify_shards: hash every shard at its first use in a process.
+        verify_shards: hash every shard at its first use, in this process or a loader process of it.
         sounds: names of further sounds of the clips that are read too, into ``Batch.sounds``.
         without: a fold whose clips are left out; every shard is indexed at once for it.
 
@@ -87,12 +80,12 @@ class ShardDataset(Dataset):
         self.without = without
         self.augmentation, self.seed = augmentation or Augmentation(), seed
         self.stored_size = corpus.get("size")
-        self.indices: dict[int, _Index] = {}
+        self.places = Places(self.recorded, len(self.members))
         self.cache: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self.cache_bytes, self.cached = cache_bytes, 0
         if sounds:
             self._index(0)  # whether they are there is told before anything is written
-        self.clips = [len(self._index(i).keys) for i in range(len(shards))] if without else self.recorded
+        self.clips = [len(self._index(i)) for i in range(len(shards))] if without else self.recorded
         if not sum(self.clips):
             raise UserError(f"data={data}: no {split} clip is left without fold {without}; use fewer folds")
         self.order = SampleOrder(self.clips, seed, window_shards)
@@ -109,12 +102,12 @@ class ShardDataset(Dataset):
 
     @property
     def keys(self) -> list[str]:
-        """Of all samples; every shard is fetched for them."""
-        return [key for shard in range(len(self.shards)) for key in self._index(shard).keys]
+        """Of all samples; every shard is fetched and indexed for them."""
+        return [key for shard in range(len(self.shards)) for key in self._index(shard)]
 
     def __getitem__(self, item: tuple[int, int]) -> dict:
         epoch, sample = item
-        shard, key, members = self._sample(sample)
+        shard, key, members = self._sample(sample, self.members if sample not in self.cache else ("json",))
         change = self.augmentation
         rng = np.random.default_rng([self.seed, epoch, sample]) if change.chunk_seconds else None
         try:
@@ -148,7 +141,7 @@ class ShardDataset(Dataset):
 
     def sound(self, sample: int) -> np.ndarray:
         """The whole recorded sound of a clip, (N,) float32 at 16 kHz; its picture is not decoded."""
-        shard, key, members = self._sample(sample)
+        shard, key, members = self._sample(sample, ("flac", "json"))
         try:
             facts = sample_facts(members["json"], LEARNED_FROM)
             check_sound(members["flac"], facts["fps"], facts["frames"])
@@ -162,50 +155,50 @@ class ShardDataset(Dataset):
             "action=verify, and prepare the corpus again"
         )
 
-    def _index(self, shard: int) -> _Index:
-        if shard not in self.indices:
-            path = self.source.path(self.shards[shard])
-            entries = index_shard(path)
-            if len(entries) != self.recorded[shard]:
-                raise UserError(
-                    f"{self.shards[shard]}: {len(entries)} samples, and {self.recorded[shard]} in corpus.json; "
-                    "prepare the corpus again"
-                )
-            if self.digests and not is_sound(path, self.digests[shard]):
-                raise UserError(
-                    f"{path}: its SHA-256 is not that of corpus.json; copy it or prepare the corpus again, or train on"
-                    " it as it is with verify_shards=false"
-                )
-            if lacking := [name for name in self.members if any(name not in entry["members"] for entry in entries)]:
-                raise UserError(
-                    f"{path}: clips without {', '.join(f'KEY.{name}' for name in lacking)}, which the system takes;"
-                    " give data= with it"
-                )
-            if self.without:
-                entries = [entry for entry in entries if not self.without.holds(entry["key"])]
-            places = np.array([[entry["members"][name] for name in self.members] for entry in entries])
-            self.indices[shard] = _Index([entry["key"] for entry in entries], places)
-        return self.indices[shard]
+    def _index(self, shard: int) -> list[str]:
+        """Notes where the clips of a shard lie, once it is found whole and as recorded; their keys."""
+        path = self.source.path(self.shards[shard])
+        entries = index_shard(path)
+        if len(entries) != self.recorded[shard]:
+            raise UserError(
+                f"{self.shards[shard]}: {len(entries)} samples, and {self.recorded[shard]} in corpus.json; "
+                "prepare the corpus again"
+            )
+        if self.digests and not is_sound(path, self.digests[shard]):
+            raise UserError(
+                f"{path}: its SHA-256 is not that of corpus.json; copy it or prepare the corpus again, or train on"
+                " it as it is with verify_shards=false"
+            )
+        if lacking := [name for name in self.members if any(name not in entry["members"] for entry in entries)]:
+            raise UserError(
+                f"{path}: clips without {', '.join(f'KEY.{name}' for name in lacking)}, which the system takes;"
+                " give data= with it"
+            )
+        if self.without:
+            entries = [entry for entry in entries if not self.without.holds(entry["key"])]
+        self.places.note(shard, np.array([[entry["headers"][name] for name in self.members] for entry in entries]))
+        return [entry["key"] for entry in entries]
 
-    def _sample(self, sample: int) -> tuple[int, str, dict[str, bytes]]:
-        """The number of its shard, its key, and its members by their suffix."""
+    def _sample(self, sample: int, wanted: Sequence[str]) -> tuple[int, str, dict[str, bytes]]:
+        """The number of its shard, its key, and the members ``wanted`` by their suffix."""
         shard = int(np.searchsorted(self.order.starts, sample, side="right")) - 1
         try:
-            return shard, *self._read(shard, sample - int(self.order.starts[shard]))
+            return shard, *self._read(shard, sample - int(self.order.starts[shard]), wanted)
         except OSError as error:
             raise UserError(
                 f"{self.shards[shard]} of {self.source} can no longer be read ({error.strerror}); put it back, or free"
                 " what is missing, and give the same command again"
             ) from None
 
-    def _read(self, shard: int, number: int) -> tuple[str, dict[str, bytes]]:
-        index = self._index(shard)
+    def _read(self, shard: int, number: int, wanted: Sequence[str]) -> tuple[str, dict[str, bytes]]:
+        places = self.places.offsets(shard, number)
+        if places is None:
+            self._index(shard)
+            places = self.places.offsets(shard, number)
         with self.source.path(self.shards[shard]).open("rb", buffering=0) as file:
-            members = {}
-            for name, (offset, size) in zip(self.members, index.places[number].tolist(), strict=True):
-                file.seek(offset)
-                members[name] = file.read(size)
-        return index.keys[number], members
+            found = {name: read_member(file, places[self.members.index(name)]) for name in wanted}
+        key = next(iter(found.values()))[0]
+        return key, {name: content for name, (_, content) in found.items()}
 
     def _stretch(
         self, sample: int, members: dict[str, bytes], fps: float, frames: int, first: int, count: int

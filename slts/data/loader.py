@@ -1,5 +1,6 @@
 """Batches from shards: the clips of a split in the order of slts.data.order, or every one once."""
 
+import gc
 from collections.abc import Iterator
 
 import cv2
@@ -59,7 +60,7 @@ def training_loader(
         collate_fn=_collate_to_pipe if reason else _collate_or_error,
         pin_memory=torch.cuda.is_available() and not reason,
         prefetch_factor=AHEAD if workers else None,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_begin,
         generator=torch.Generator(),  # its own, so that starting to iterate draws nothing from the training's
     )
     return TrainingBatches(dataset, batch_size, position, loader)
@@ -72,6 +73,11 @@ def evaluation_loader(
     count = len(dataset) if clips is None else min(clips, len(dataset))
     chosen = [(0, i) for i in np.linspace(0, len(dataset) - 1, count).round().astype(int).tolist()][rank::ranks]
     return _whole_clips(dataset, chosen, batch_size)
+
+
+def clips_in_turn(dataset: ShardDataset, batch_size: int, first: int, last: int) -> DataLoader:
+    """Whole clips in the order of the shards, from clip ``first`` to before clip ``last``."""
+    return _whole_clips(dataset, [(0, i) for i in range(first, last)], batch_size)
 
 
 def shared_batches(dataset: ShardDataset, batch_size: int, rank: int, ranks: int) -> DataLoader:
@@ -101,6 +107,9 @@ def _collate_or_raise(samples: list[dict] | UserError) -> Batch:
     return collate(samples)
 
 
-def _one_thread(_: int) -> None:
+def _begin(_: int) -> None:
+    """In a loader process: it shares the cores, and leaves alone what it shares with the training process, which the
+    garbage collector would copy by looking at it."""
+    gc.freeze()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)

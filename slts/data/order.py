@@ -32,6 +32,7 @@ class SampleOrder:
         self.starts = np.array([0, *accumulate(sizes)])
         self.seed, self.window_shards = seed, window_shards or len(sizes)
         self._epoch = -1
+        self._samples = np.empty(len(self), np.min_scalar_type(len(self)))  # of ten million 40 MB, once they are drawn
 
     def __len__(self) -> int:
         """Samples of an epoch."""
@@ -40,27 +41,34 @@ class SampleOrder:
     def __getitem__(self, position: int) -> tuple[int, int]:
         """(epoch, sample) at a position of the endless sequence."""
         epoch, place = divmod(position, len(self))
-        self._permute(epoch)
+        if epoch != self._epoch:
+            self._permute(epoch)
         return epoch, int(self._samples[place])
 
     def window(self, position: int) -> tuple[list[int], int]:
         """The shards of the window that holds a position, and the position at which the next window begins."""
         epoch, place = divmod(position, len(self))
-        self._permute(epoch)
-        number = int(np.searchsorted(self._ends, place, side="right"))
-        return self._windows[number].tolist(), epoch * len(self) + int(self._ends[number])
+        windows, ends, _ = self._windows(epoch)
+        number = int(np.searchsorted(ends, place, side="right"))
+        return windows[number].tolist(), epoch * len(self) + int(ends[number])
 
-    def _permute(self, epoch: int) -> None:
-        if epoch == self._epoch:
-            return
+    def _windows(self, epoch: int) -> tuple[list[np.ndarray], np.ndarray, np.random.Generator]:
+        """The shards of each window, the places in the epoch where the windows end, and what permutes their samples."""
         rng = np.random.default_rng([self.seed, epoch])
         shards = rng.permutation(len(self.starts) - 1)
-        self._windows = [shards[i : i + self.window_shards] for i in range(0, len(shards), self.window_shards)]
-        samples = [
-            rng.permutation(np.concatenate([np.arange(self.starts[s], self.starts[s + 1]) for s in window]))
-            for window in self._windows
-        ]
-        self._samples, self._ends = np.concatenate(samples), np.cumsum([len(part) for part in samples])
+        firsts = range(0, len(shards), self.window_shards)
+        sizes = np.diff(self.starts)[shards]
+        return [shards[i : i + self.window_shards] for i in firsts], np.cumsum(np.add.reduceat(sizes, firsts)), rng
+
+    def _permute(self, epoch: int) -> None:
+        windows, ends, rng = self._windows(epoch)
+        place = 0
+        for window, end in zip(windows, ends.tolist(), strict=True):
+            begin = place
+            for first, after in zip(self.starts[window].tolist(), self.starts[window + 1].tolist(), strict=True):
+                self._samples[place : place + after - first] = np.arange(first, after)
+                place += after - first
+            rng.shuffle(self._samples[begin:end])
         self._epoch = epoch
 
 

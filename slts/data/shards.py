@@ -13,6 +13,7 @@ KEY.mp4 is the H.264 face crop at its native rate, KEY.flac the 16 kHz mono soun
 facts of the sample (slts.data.preparation writes them).
 """
 
+import errno
 import io
 import json
 import os
@@ -31,6 +32,7 @@ from slts.folders import read_plain
 MEMBERS = ("mp4", "flac", "json")
 LARGEST = 256 << 20
 """Bytes that a member may have; a minute of 1024-pixel crops has less."""
+BLOCK = tarfile.BLOCKSIZE
 HEADER = 1 << 20
 """Bytes that a header may have; tarfile would read what an extended header claims into memory."""
 NAME = re.compile(rf"(?P<key>[A-Za-z0-9_-]+)\.(?P<suffix>{'|'.join(MEMBERS)}|[a-z0-9_]+\.flac)")
@@ -60,6 +62,12 @@ def write_shard(path: Path, samples: Iterable[dict]) -> Path:
     return temporary
 
 
+def stored_bytes(sample: dict) -> int:
+    """What a sample of ``write_shard`` takes in a shard."""
+    members = [sample["mp4"], sample["flac"], json.dumps(sample["json"], ensure_ascii=False).encode()]
+    return sum(BLOCK + -(-len(member) // BLOCK) * BLOCK for member in members)
+
+
 class _Headers(io.FileIO):
     """A tar file of which only headers are read."""
 
@@ -70,12 +78,13 @@ class _Headers(io.FileIO):
 
 
 def index_shard(path: Path) -> list[dict]:
-    """Where the samples of a shard lie, in file order: [{key, members: {mp4 | flac | json | NAME.flac: place}}], where
-    a place is (offset, size) in bytes.
+    """Where the samples of a shard lie, in file order: [{key, members: {mp4 | flac | json | NAME.flac: place}, headers:
+    {...: offset}}], where a place is (offset, size) in bytes and a header is what ``read_member`` begins at.
 
     Only headers are read. Raises UserError for what is not ours by the rule at the head of this module.
     """
     samples: dict[str, dict[str, tuple[int, int]]] = {}
+    headers: dict[str, dict[str, int]] = {}
     faults: list[str] = []
     end = 0
     try:
@@ -94,14 +103,15 @@ def index_shard(path: Path) -> list[dict]:
                 if name["suffix"] in members:
                     faults.append(f"'{member.name}' is there twice")
                 members[name["suffix"]] = (member.offset_data, member.size)
-                end = member.offset_data + -(-member.size // 512) * 512
+                headers.setdefault(name["key"], {})[name["suffix"]] = member.offset
+                end = member.offset_data + -(-member.size // BLOCK) * BLOCK
     except FileNotFoundError:
         raise UserError(f"{path}: no such shard; prepare the corpus again") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
     except (tarfile.TarError, EOFError, ValueError) as error:
         raise UserError(f"{path}: not a whole tar file ({error}); prepare the corpus again") from None
-    if not faults and path.stat().st_size < end + 1024:  # without the two empty blocks samples may be missing
+    if not faults and path.stat().st_size < end + 2 * BLOCK:  # without the two empty blocks samples may be missing
         raise UserError(f"{path}: the tar file is truncated; prepare the corpus again")
     for key, members in samples.items():
         if missing := [suffix for suffix in MEMBERS if suffix not in members]:
@@ -109,7 +119,25 @@ def index_shard(path: Path) -> list[dict]:
     if faults:
         more = f" and {len(faults) - 1} more faults" if len(faults) > 1 else ""
         raise UserError(f"{path}: {faults[0]}{more}; the shard is refused, prepare the corpus again")
-    return [{"key": key, "members": members} for key, members in samples.items()]
+    return [{"key": key, "members": members, "headers": headers[key]} for key, members in samples.items()]
+
+
+def read_member(file: io.FileIO, header: int) -> tuple[str, bytes]:
+    """The key and the bytes of a member of a shard that ``index_shard`` found to be ours.
+
+    Raises:
+        OSError: it is not there any more.
+    """
+    file.seek(header)
+    try:
+        member = tarfile.TarFile(fileobj=file).firstmember
+        name = member and NAME.fullmatch(member.name)
+        if name and member.size <= LARGEST:
+            file.seek(member.offset_data)
+            return name["key"], file.read(member.size)
+    except (tarfile.TarError, ValueError):
+        pass
+    raise OSError(errno.EIO, "it has changed since it was indexed")
 
 
 def read_shard(path: Path) -> Iterator[dict]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,12 +11,12 @@ import numpy as np
 
 from slts.audio import SAMPLE_RATE
 from slts.data.clip import Reject
-from slts.data.cluster import Cluster
 from slts.data.decoding import refuse_apart
+from slts.data.engine import Engine, part_of, run_jobs
 from slts.data.facts import sample_facts
 from slts.data.location import Address
 from slts.data.media import decode_flac, decode_frames, frame_times
-from slts.data.parallel import run_jobs
+from slts.data.parallel import HERE
 from slts.data.shard_source import corpus_at, local_shard
 from slts.data.shards import MEMBERS, index_shard
 from slts.errors import UserError
@@ -61,25 +61,25 @@ class Findings:
     """Largest difference between the lengths of picture and sound of a sample, seconds."""
 
 
-def verify_corpus(data: Path | Address, workers: int = 0, cluster: Cluster | None = None) -> Findings:
+def verify_corpus(data: Path | Address, engine: Engine = HERE, part: str | None = None) -> Findings:
     """Re-read a prepared corpus: counts, SHA-256, durations, members, decodability, agreement of picture and sound.
 
     Args:
         data: the folder that holds corpus.json, or its address, whose shards are read through the cache of
             slts.data.shard_source, and of which files that corpus.json does not name are not looked for.
-        workers: processes; 0 is one a core.
-        cluster: takes the shards in place of this machine.
+        engine: re-reads the shards, a job each.
+        part: 0/16 to 15/16 re-read a sixteenth of the shards, and nothing that concerns the whole corpus.
 
     Raises:
-        UserError: no corpus.json of slts prepare.
+        UserError: no corpus.json of slts prepare, or no such part.
     """
     corpus = corpus_at(data)
     try:
         shards = [Shard(data, s["file"], s["sha256"], s["clips"], corpus["size"]) for s in corpus["shards"]]
-        total = sum(shard.clips for shard in shards)
-        parts = run_jobs(_verify_shard, shards, workers, "verifying", total, cluster=cluster) if shards else []
-        whole = _join(parts)
-        whole.faults += _compare(corpus, whole, data)
+        mine = part_of(shards, part)
+        whole = _join(run_jobs(engine, _verify_shard, mine, "verifying", sum(shard.clips for shard in mine)))
+        if part is None:
+            whole.faults += _compare(corpus, whole, data)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{data}/corpus.json: not of slts prepare ({error!r}); prepare the corpus again") from None
     return whole
@@ -149,7 +149,7 @@ def _measure(read: dict[str, bytes], shard: Shard) -> tuple[dict, float, float]:
     return facts, seconds, apart
 
 
-def _join(parts: list[Findings]) -> Findings:
+def _join(parts: Iterable[Findings]) -> Findings:
     whole = Findings()
     for part in parts:
         whole.faults += part.faults

@@ -1,31 +1,39 @@
-"""Pairs of sounds scored on the nodes of a cluster."""
+"""Pairs of sounds scored by an engine."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 
-from slts.data.cluster import Cluster
-from slts.data.parallel import run_jobs
-from slts.metrics import score_pairs
+from rich.console import Console
+from rich.progress import track
 
-CHUNK = 64
-"""Pairs a job: some seconds of work, in which starting a process for them does not count."""
+from slts.data.engine import Engine, run_jobs
+from slts.data.parallel import Processes
+from slts.metrics import score_pairs
+from slts.metrics.scoring import Pair
+
+CHUNK = 16
+"""Pairs a job: some seconds of work, in which forking a process for them does not count."""
 
 
 @dataclass(frozen=True)
 class Chunk:
     """Pairs to score, and the arguments of score_pairs."""
 
-    pairs: Sequence[Callable]
+    pairs: Sequence[Pair | Callable[[], Pair]]
     how: dict
 
 
-def score_on(cluster: Cluster, pairs: Sequence[Callable], workers: int, **how) -> list[dict]:
-    """As slts.metrics.score_pairs, whose ``metrics``, ``pesq_mode`` and ``stoi`` are ``how``; a pair is a picklable
-    function that reads it. ``workers`` is as in run_jobs, and so is what it raises."""
+def score_with(engine: Engine, pairs: Sequence[Pair | Callable[[], Pair]], **how) -> list[dict]:
+    """As slts.metrics.score_pairs, whose ``metrics``, ``pesq_mode`` and ``stoi`` are ``how``. Raises UserError as
+    ``Engine.run``."""
+    if isinstance(engine, Processes):  # score_pairs has some of its own, which outlive crashes of PESQ's C code
+        bar = partial(track, description="scoring", total=len(pairs), console=Console(stderr=True))
+        return score_pairs(pairs, min(engine.workers or len(os.sched_getaffinity(0)), len(pairs)), progress=bar, **how)
     chunks = [Chunk(pairs[first : first + CHUNK], how) for first in range(0, len(pairs), CHUNK)]
-    rows = run_jobs(_score_chunk, chunks, workers, "scoring", len(pairs), cluster=cluster)
-    return list(chain.from_iterable(rows))
+    return list(chain.from_iterable(run_jobs(engine, _score_chunk, chunks, "scoring", len(pairs))))
 
 
 def _score_chunk(chunk: Chunk, tick: Callable[[], None]) -> list[dict]:
@@ -34,5 +42,5 @@ def _score_chunk(chunk: Chunk, tick: Callable[[], None]) -> list[dict]:
             tick()
             yield row
 
-    # In a process of its own, since a crash of PESQ's C code would take Ray's process down.
+    # In a process of its own, since a crash of PESQ's C code would take the node's process down.
     return score_pairs(chunk.pairs, 1, progress=counted, **chunk.how)

@@ -1,13 +1,16 @@
 """The offset of a video file, and the file with its offset taken out: from Python, and for ``slts offsets``."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from slts.data.engine import Engine, part_of, run_jobs
 from slts.data.faces.people import Thresholds
 from slts.data.media import Streams
 from slts.data.media.shifting import repair_video
 from slts.data.media.streams import AS_PLAYERS
 from slts.data.media.warping import Stretch, repair_course
+from slts.data.parallel import HERE
 from slts.errors import UserError
 from slts.offsets.course import Course
 from slts.offsets.curve import VideoEstimator
@@ -105,18 +108,53 @@ def load_estimator(
     return load_shipped() if run is None else load_run_giving((OFFSETS,), "slts offsets", run, checkpoint)
 
 
+@dataclass(frozen=True)
+class Video:
+    """One of several videos to measure: a job."""
+
+    estimator: VideoEstimator
+    path: Path
+    key: str
+
+
 def find_offsets(
-    estimator: VideoEstimator, data: Path, note: Callable[[str], None] = print, progress: bool = True
+    estimator: VideoEstimator,
+    data: Path,
+    note: Callable[[str], None] = print,
+    engine: Engine = HERE,
+    part: str | None = None,
 ) -> Iterator[Finding]:
-    """What is found of one video, or of each of a folder, which no single file stops. Raises UserError without any."""
-    for video, key in find_videos(data, note).items():
-        try:
-            yield find_offset(estimator, video, key, note, progress)
-        except (UserError, KeyboardInterrupt):
-            raise
-        except Exception as error:  # what a library says of a strange file; the others are measured
-            said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            yield Finding(video, key, cannot_tell=f"unreadable: {said}")
+    """What is found of one video, measured here, or of each of a folder, which no single file stops; of these
+    ``engine`` measures one a job, and ``part`` chooses some as slts.data.engine.part_of does.
+
+    Raises:
+        UserError: there is no video, or no such part.
+    """
+    videos = part_of([Video(estimator, path, key) for path, key in find_videos(data, note).items()], part)
+    if len(videos) == 1:
+        yield _find_offset(videos[0], note, progress=True)
+        return
+    for finding, notes in run_jobs(engine, _find_apart, videos, "measuring", len(videos)):
+        for text in notes:
+            note(text)
+        yield finding
+
+
+def _find_apart(video: Video, tick: Callable[[], None]) -> tuple[Finding, list[str]]:
+    notes: list[str] = []
+    finding = _find_offset(video, notes.append, progress=False)
+    tick()
+    return finding, notes
+
+
+def _find_offset(video: Video, note: Callable[[str], None], progress: bool) -> Finding:
+    try:
+        return find_offset(video.estimator, video.path, video.key, note, progress)
+    except (UserError, KeyboardInterrupt):
+        raise
+    except Exception as error:  # what a library says of a strange file; the others are measured
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        return Finding(video.path, video.key, cannot_tell=f"unreadable: {said}")
 
 
 def take_out(course: Course, video: Path, out: Path, method: str, streams: Streams) -> bool:

@@ -1,19 +1,21 @@
 """Audio-visual offsets of shards and of decoded clips, by any system that estimates them."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import track
 
 from slts.audio import SAMPLE_RATE
 from slts.audio.mel import MEL_RATE
 from slts.data.batch import Batch
 from slts.data.clip import Clip, Reject
+from slts.data.engine import Engine, part_of, run_jobs
 from slts.data.faces import FaceCrop, cut
 from slts.data.faces.people import Thresholds, face_tracks
-from slts.data.loader import evaluation_loader
+from slts.data.loader import clips_in_turn
+from slts.data.parallel import HERE
 from slts.data.shards import read_corpus_json
 from slts.errors import UserError
 from slts.offsets.observability import refuse_unobservable
@@ -21,6 +23,24 @@ from slts.offsets.prior import corpus_prior, most_likely, with_prior
 from slts.systems.contract import SPEECH, OffsetEstimate
 from slts.systems.trained import TrainedRun
 from slts.systems.videos import as_batch, face_crops
+
+CLIPS = 32
+"""Clips of a job, as far as whole batches have as many."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Clips of a split, to be estimated in batches: a job."""
+
+    run: TrainedRun
+    data: Path
+    split: str
+    first: int
+    last: int
+    """Before this one."""
+    batch_size: int
+    sure_above: float | None
+    with_distributions: bool
 
 
 def shard_offsets(
@@ -30,36 +50,59 @@ def shard_offsets(
     sure_above: float | None,
     note: Callable[[str], None] = print,
     use_prior: bool = False,
+    engine: Engine = HERE,
+    part: str | None = None,
 ) -> Iterator[dict]:
     """key, offset_ms, confidence, at_edge, sure (and, of SyncNet, distance) of every clip of a folder of shards.
 
     ``sure`` is ``OffsetEstimate.sure`` above ``sure_above``. What is too short is named by ``note`` and left out. With
-    ``use_prior`` each clip's P(k) is multiplied by the corpus's own prior.
+    ``use_prior`` each clip's P(k) is multiplied by the corpus's own prior. ``engine`` estimates some CLIPS a job, of
+    which ``part`` chooses some, as slts.data.engine.part_of does.
 
     Raises:
-        UserError: ``use_prior`` of a system that gives no P(k).
+        UserError: ``use_prior`` of a system that gives no P(k), or no such part.
     """
-    rows, distributions = [], []
+    jobs = []
     for split in read_corpus_json(data)["splits"]:
-        dataset = run.dataset(data, split, any_speaker=True)
-        for batch in track(evaluation_loader(dataset, batch_size), f"estimating {split}"):
-            estimate = _estimate(run, batch)
-            sure = estimate.sure(sure_above)
-            if use_prior and estimate.distribution is None:
-                raise UserError(f"corpus_prior=true needs P(k) of each clip, which task={run.config.task.name} has not")
-            for i, key in enumerate(batch.key):
-                try:
-                    rows.append({"key": key, **_row(estimate, i), "sure": bool(sure[i])})
-                except Reject as reject:
-                    note(f"{key}: {reject}")
-                    continue
-                if use_prior:
-                    distributions.append(estimate.distribution[i].float().cpu().numpy())
+        count, step = len(run.dataset(data, split, any_speaker=True)), batch_size * max(1, CLIPS // batch_size)
+        for first in range(0, count, step):
+            last = min(count, first + step)
+            jobs.append(Stretch(run, data, split, first, last, batch_size, sure_above, use_prior))
+    jobs, rows, distributions = part_of(jobs, part), [], []
+    clips = sum(job.last - job.first for job in jobs)
+    for found in run_jobs(engine, _estimate_stretch, jobs, "estimating", clips):
+        for row, distribution in found:
+            if isinstance(row, str):
+                note(row)
+                continue
+            rows.append(row)
+            if use_prior:
+                distributions.append(distribution)
     if distributions:
         estimate = _with_prior(np.stack(distributions))
         sure = estimate.sure(sure_above)
         rows = [row | _row(estimate, i) | {"sure": bool(sure[i])} for i, row in enumerate(rows)]
     yield from rows
+
+
+def _estimate_stretch(job: Stretch, tick: Callable[[], None]) -> list[tuple[dict | str, np.ndarray | None]]:
+    """Of each clip its row, or why it has none, and where it is wanted P(k)."""
+    found = []
+    dataset = job.run.dataset(job.data, job.split, any_speaker=True)
+    for batch in clips_in_turn(dataset, job.batch_size, job.first, job.last):
+        estimate = _estimate(job.run, batch)
+        if job.with_distributions and estimate.distribution is None:
+            raise UserError(f"corpus_prior=true needs P(k) of each clip, which task={job.run.config.task.name} has not")
+        sure = estimate.sure(job.sure_above)
+        for i, key in enumerate(batch.key):
+            try:
+                row = {"key": key, **_row(estimate, i), "sure": bool(sure[i])}
+            except Reject as reject:
+                row = f"{key}: {reject}"
+            likely = estimate.distribution[i].float().cpu().numpy() if job.with_distributions else None
+            found.append((row, likely))
+            tick()
+    return found
 
 
 def _with_prior(distributions: np.ndarray) -> OffsetEstimate:

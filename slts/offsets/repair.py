@@ -1,23 +1,44 @@
 """Shards with their offsets taken out: sound and picture of every clip cut anew, nothing padded."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rich.progress import track
 
 from slts.audio import SAMPLE_RATE
-from slts.data.assembly import assemble_shard, facts_of, merge_shards, rejections
-from slts.data.claim import claimed
+from slts.data.assembly import assemble_shard, merge_shards, rejections
 from slts.data.clip import Reject
+from slts.data.destination import Folder
+from slts.data.engine import Engine
+from slts.data.making import make_shards
 from slts.data.media import decode_flac, decode_frames, encode_flac, encode_h264
+from slts.data.parallel import HERE
 from slts.data.shard_source import is_sound
 from slts.data.shards import MEMBERS, index_shard, read_corpus_json, read_shard
 from slts.errors import UserError, disk_fault
 
 
-def repair_corpus(data: Path, offsets: dict[str, float], method: str, out: Path) -> dict:
+@dataclass(frozen=True)
+class Job:
+    """One shard to repair."""
+
+    path: Path
+    source: Path
+    digest: str | None
+    """SHA-256 of the source."""
+    offsets: dict[str, float | None]
+    """Of all its clips, milliseconds by key."""
+    shortest: float
+    """Seconds that a clip must have."""
+
+    @property
+    def clips(self) -> int:
+        return len(self.offsets)
+
+
+def repair_corpus(data: Path, offsets: dict[str, float], method: str, out: Path, engine: Engine = HERE) -> dict:
     """Write the corpus in ``data`` to ``out`` with its clips shifted into sync; shards finished earlier are kept.
 
     A clip without an offset, and one that was repaired before, stays as it is. One that becomes shorter than the
@@ -29,6 +50,7 @@ def repair_corpus(data: Path, offsets: dict[str, float], method: str, out: Path)
         offsets: milliseconds by key, positive where the video lags the audio.
         method: what found them, recorded in corpus.json.
         out: another folder.
+        engine: repairs the shards, a job each.
 
     Returns:
         The new corpus.json. Its ``repaired`` holds the method and the hash of the corpus it came from.
@@ -40,16 +62,14 @@ def repair_corpus(data: Path, offsets: dict[str, float], method: str, out: Path)
     corpus = read_corpus_json(data)
     if out.resolve() == data.resolve():
         raise UserError(f"out={out} is the source, which is never overwritten; choose another folder")
-    plan = [(data / shard["file"], out / shard["file"]) for shard in corpus["shards"]]
-    digests = {shard["file"]: shard.get("sha256") for shard in corpus["shards"]}
-    entries = [entry for source, _ in plan for entry in index_shard(source)]
-    if further := {name for entry in entries for name in entry["members"]} - set(MEMBERS):
+    entries = {shard["file"]: index_shard(data / shard["file"]) for shard in corpus["shards"]}
+    if further := {name for some in entries.values() for entry in some for name in entry["members"]} - set(MEMBERS):
         raise UserError(
             f"data={data} holds further sounds ({', '.join(sorted(further))}), which are in time with its pictures and"
             " would not be after the repair; repair the corpus that they were made for and make them anew: slts offsets"
             f" action=apply data=FOLDER out={out}, then slts generate run=RUN data={out} out=..."
         )
-    keys = {entry["key"] for entry in entries}
+    keys = {entry["key"] for some in entries.values() for entry in some}
     if not keys & offsets.keys():
         raise UserError(
             f"none of the {len(offsets)} offsets belongs to a clip of data={data}; give those of this corpus"
@@ -58,32 +78,41 @@ def repair_corpus(data: Path, offsets: dict[str, float], method: str, out: Path)
         "repair": {"of": corpus["hash"], "offsets": {key: offsets[key] for key in sorted(keys & offsets.keys())}}
     }
     shortest = corpus["config"].get("min_seconds", 1.0)
+    jobs = [
+        Job(out / file, data / file, shard.get("sha256"), {e["key"]: offsets.get(e["key"]) for e in some}, shortest)
+        for shard, (file, some) in zip(corpus["shards"], entries.items(), strict=True)
+    ]
+    shards, record = [job.path for job in jobs], {"repaired": {"of": corpus["hash"], "method": method}}
+
+    def merge() -> dict:
+        return merge_shards(out, shards, corpus["name"], corpus["config"], record, rejections(data))
+
     try:
-        with claimed(out, settings):
-            for source, target in track(plan, "repairing"):
-                if facts_of(target) is None:
-                    if not is_sound(source, digests[source.name]):
-                        raise UserError(
-                            f"{source}: its SHA-256 is not that of corpus.json; copy it or prepare the corpus again"
-                        )
-                    rejected: list[dict] = []
-                    assemble_shard(target, _repaired(source, offsets, shortest, rejected), rejected)
-            shards, record = [target for _, target in plan], {"repaired": {"of": corpus["hash"], "method": method}}
-            return merge_shards(out, shards, corpus["name"], corpus["config"], record, rejections(data))
+        return make_shards(_repair_shard, jobs, merge, Folder(out), settings, engine, "repairing")
     except OSError as error:
         fault = disk_fault(error, [out])
         raise fault or UserError(f"out={out}: cannot be written ({error.strerror or error}); choose another") from None
 
 
-def _repaired(shard: Path, offsets: dict[str, float], shortest: float, rejected: list[dict]) -> Iterator[dict]:
-    for sample in read_shard(shard):
-        try:
-            yield repair_sample(sample, offsets.get(sample["key"]), shortest)
-        except Reject as reject:
-            source = sample["json"].get("source", sample["key"])
-            rejected.append({"source": source, "reason": reject.reason, "detail": reject.detail})
-        except (ValueError, KeyError, AttributeError) as error:
-            raise UserError(f"{shard}: sample {sample['key']} cannot be read ({error!r}); see action=verify") from None
+def _repair_shard(job: Job, tick: Callable[[], None]) -> None:
+    if not is_sound(job.source, job.digest):
+        raise UserError(f"{job.source}: its SHA-256 is not that of corpus.json; copy it or prepare the corpus again")
+    rejected: list[dict] = []
+
+    def repaired() -> Iterator[dict]:
+        for sample in read_shard(job.source):
+            try:
+                yield repair_sample(sample, job.offsets.get(sample["key"]), job.shortest)
+            except Reject as reject:
+                source = sample["json"].get("source", sample["key"])
+                rejected.append({"source": source, "reason": reject.reason, "detail": reject.detail})
+            except (ValueError, KeyError, AttributeError) as error:
+                raise UserError(
+                    f"{job.source}: sample {sample['key']} cannot be read ({error!r}); see action=verify"
+                ) from None
+            tick()
+
+    assemble_shard(job.path, repaired(), rejected)
 
 
 def repair_sample(sample: dict, offset_ms: float | None, shortest: float) -> dict:

@@ -51,4 +51,4 @@ def load_shipped() -> TrainedRun:
     """The shipped estimator, in evaluation mode. Raises UserError where its file is not whole."""
     estimator = OffsetEstimator.load(WEIGHTS)
     task = CalibratedEstimator(estimator).eval()  # small enough for a CPU, which half of its work needs
-    return run_of_file(WEIGHTS, task, "matching", "shipped", estimator.config["model"], CROP)
+    return run_of_file(WEIGHTS, task, "matching", "shipped", estimator.config["model"], CROP, (load_shipped,))

@@ -1,18 +1,20 @@
 """Trained runs applied to a whole corpus: every clip spoken, beside what was recorded (arXiv 2307.16584, step 2)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import torch
-from rich.progress import track
 from torch.nn import functional
 
-from slts.data.assembly import assemble_shard, facts_of, merge_shards, rejections
+from slts.data.assembly import assemble_shard, merge_shards, rejections
 from slts.data.batch import collate
-from slts.data.claim import claimed
-from slts.data.dataset import ShardDataset
+from slts.data.destination import Folder
+from slts.data.engine import Engine
+from slts.data.making import make_shards
 from slts.data.media import encode_flac
+from slts.data.parallel import HERE
 from slts.data.shards import read_corpus_json, read_shard
 from slts.errors import UserError, disk_fault
 from slts.systems.cross_fit import Speakers, speakers
@@ -23,7 +25,26 @@ SYNTH = "synth"
 """The further sound ``KEY.synth.flac``: what a run says of the picture, in sync with it."""
 
 
-def synthesise_corpus(runs: Sequence[TrainedRun], data: Path, out: Path, batch_size: int = 16, folds: int = 1) -> dict:
+@dataclass(frozen=True)
+class Job:
+    """One shard to speak."""
+
+    path: Path
+    clips: int
+    source: Path
+    voices: Speakers
+    batch_size: int
+
+
+def synthesise_corpus(
+    runs: Sequence[TrainedRun],
+    data: Path,
+    out: Path,
+    batch_size: int = 16,
+    folds: int = 1,
+    engine: Engine = HERE,
+    part: str | None = None,
+) -> dict | None:
     """Write the corpus in ``data`` to ``out`` with ``KEY.synth.flac`` in every sample; finished shards are kept.
 
     Pictures, sounds and facts are copied as they are. The speech of a clip is as long as its picture. Its last 80 ms
@@ -34,10 +55,12 @@ def synthesise_corpus(runs: Sequence[TrainedRun], data: Path, out: Path, batch_s
         data: shards of slts prepare whose speakers and frame rates the runs know.
         out: another folder.
         folds: of the training clips, each spoken by the run that did not learn from it; 1 is all by the one run.
+        engine: speaks the shards, a job each.
+        part: as in slts.data.making.make_shards.
 
     Returns:
-        The new corpus.json. Its ``synthesised`` holds the hash of the corpus it came from (``of``) and
-        ``Speakers.provenance``.
+        The new corpus.json; None if the part is spoken and others are not yet. Its ``synthesised`` holds the hash of
+        the corpus it came from (``of``) and ``Speakers.provenance``.
 
     Raises:
         UserError: ``out`` is ``data`` or holds something else, ``data`` was synthesised before or is of other speakers
@@ -51,17 +74,18 @@ def synthesise_corpus(runs: Sequence[TrainedRun], data: Path, out: Path, batch_s
     made = {"of": corpus["hash"], **voices.provenance()}
     # What is known of the corpus beyond its shards, that it was repaired for one, stays known.
     record = {name: corpus[name] for name in ("repaired",) if name in corpus} | {"synthesised": made}
-    files = [shard["file"] for shard in corpus["shards"]]
-    splits = dict.fromkeys(file.partition("-")[0] for file in files)
-    seen = {split: [run.dataset(data, split) for run in voices.runs] for split in splits}
+    files = {shard["file"]: shard["clips"] for shard in corpus["shards"]}
+    for split in dict.fromkeys(file.partition("-")[0] for file in files):
+        for run in voices.runs:
+            run.dataset(data, split)  # refuses what it cannot read before anything is written
+    jobs = [Job(out / file, clips, data / file, voices, batch_size) for file, clips in files.items()]
+    shards, settings = [job.path for job in jobs], corpus["config"] | {"synthesis": made}
+
+    def merge() -> dict:
+        return merge_shards(out, shards, corpus["name"], corpus["config"], record, rejections(data))
+
     try:
-        with claimed(out, corpus["config"] | {"synthesis": made}):
-            for file in track(files, "speaking"):
-                if facts_of(out / file) is None:
-                    samples = _spoken(voices, seen[file.partition("-")[0]], data / file, batch_size)
-                    assemble_shard(out / file, samples, [])
-            shards = [out / file for file in files]
-            return merge_shards(out, shards, corpus["name"], corpus["config"], record, rejections(data))
+        return make_shards(_speak_shard, jobs, merge, Folder(out), settings, engine, "speaking", part)
     except OSError as error:
         fault = disk_fault(error, [out])
         raise fault or UserError(f"out={out}: cannot be written ({error.strerror or error}); choose another") from None
@@ -89,9 +113,20 @@ def _refuse(run: TrainedRun, corpus: dict, data: Path, out: Path) -> None:
         )
 
 
-def _spoken(voices: Speakers, seen: list[ShardDataset], shard: Path, batch_size: int) -> Iterator[dict]:
-    """The samples of a shard with their speech; ``seen`` are the split's clips as each of the runs sees them."""
-    split, number = shard.name.partition("-")[0], seen[0].shards.index(shard.name)
+def _speak_shard(job: Job, tick: Callable[[], None]) -> None:
+    def counted() -> Iterator[dict]:
+        for sample in _spoken(job.voices, job.source, job.batch_size):
+            yield sample
+            tick()
+
+    assemble_shard(job.path, counted(), [])
+
+
+def _spoken(voices: Speakers, shard: Path, batch_size: int) -> Iterator[dict]:
+    """The samples of a shard with their speech."""
+    split = shard.name.partition("-")[0]
+    seen = [run.dataset(shard.parent, split) for run in voices.runs]  # the split's clips as each of the runs sees them
+    number = seen[0].shards.index(shard.name)
     first, count, samples = int(seen[0].order.starts[number]), seen[0].clips[number], read_shard(shard)
     for start in range(0, count, batch_size):
         batch = list(islice(samples, batch_size))

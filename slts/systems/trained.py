@@ -1,7 +1,8 @@
 """Trained runs, ready to use."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import torch
@@ -25,6 +26,8 @@ PICTURE = ("model.image_size", "model.channels", "augment.crop")
 
 @dataclass
 class TrainedRun:
+    """A run with its weights. Another process that gets one loads it anew, once, from where it came."""
+
     directory: RunDirectory
     config: DictConfig
     corpus: dict
@@ -33,6 +36,13 @@ class TrainedRun:
     device: torch.device
     checkpoint: Path | None = None
     """Where the weights came from; None for weights of no run."""
+    origin: tuple[Callable, *tuple[object, ...]] | None = None
+    """The function that loaded it and its arguments; None where no other process can."""
+
+    def __reduce__(self):
+        if self.origin is None:
+            raise TypeError(f"run={self.directory.path} was made in this process, and no other can load it")
+        return _loaded, (self.weights_sha256, *self.origin)
 
     @cached_property
     def weights_sha256(self) -> str:
@@ -67,6 +77,18 @@ class TrainedRun:
         return ShardDataset(data, split, *picture, crop, speakers=speakers, sounds=sounds)
 
 
+@cache
+def _loaded(weights: str, load: Callable[..., TrainedRun], *arguments) -> TrainedRun:
+    """A run of another process, of which ``weights`` is the SHA-256. Raises UserError where it is not here."""
+    run = load(*arguments)
+    if run.weights_sha256 != weights:
+        raise UserError(
+            f"{run.directory.path}: its weights are not those of the process that gave the command; every node must"
+            " share that folder, and no training may go on in it"
+        )
+    return run
+
+
 def _maker(corpus: dict) -> str | None:
     """The SHA-256 of the weights that spoke a corpus."""
     return corpus.get("synthesised", {}).get("weights")
@@ -97,11 +119,20 @@ def load_run(path: str | Path, checkpoint: str = "best") -> TrainedRun:
         )
     load_weights(weights, task)
     where = chosen_device()
-    return TrainedRun(directory, config, corpus, task.to(where).eval(), load_state(weights).step, where, weights)
+    origin = load_run, str(path), checkpoint
+    return TrainedRun(
+        directory, config, corpus, task.to(where).eval(), load_state(weights).step, where, weights, origin
+    )
 
 
 def run_of_file(
-    file: str | Path, task: torch.nn.Module, name: str, variant: str, model: dict, crop: dict
+    file: str | Path,
+    task: torch.nn.Module,
+    name: str,
+    variant: str,
+    model: dict,
+    crop: dict,
+    origin: tuple[Callable, *tuple[object, ...]] | None = None,
 ) -> TrainedRun:
     """A system whose weights belong to no run, as a run that any command takes.
 
@@ -112,11 +143,13 @@ def run_of_file(
         variant: as its results are to say.
         model: ``image_size`` and ``channels`` of the pictures that it sees, in the keys of conf/model.
         crop: how these are cut, in the keys of conf/prepare.yaml.
+        origin: as in TrainedRun.
     """
     given = {"name": Path(file).name, "task": {"name": name}, "variant": variant, "model": model}
     config = OmegaConf.create({**given, "augment": {"crop": 1.0}})
     device = next(task.parameters()).device
-    return TrainedRun(RunDirectory(Path(file)), config, {"speakers": [], "config": crop}, task, 0, device)
+    corpus = {"speakers": [], "config": crop}
+    return TrainedRun(RunDirectory(Path(file)), config, corpus, task, 0, device, origin=origin)
 
 
 def chosen_device() -> torch.device:

@@ -11,6 +11,8 @@ from slts.reporting.evidence import collect_evidence
 from slts.reporting.paired import scored_clips
 from slts.reporting.records import write_record
 
+pytestmark = pytest.mark.long
+
 TINY = [
     "experiment=cpu", "tracking=none", "model.image_size=32", "model.width=32", "model.layers=1", "model.frame_width=8",
     "batch_size=4", "steps=2", "validate_every=2", "log_every=2", "validate_clips=2",
@@ -37,22 +39,32 @@ def test_one_notebook_a_table_and_a_figure():
     names = {notebook.stem for notebook in NOTEBOOKS}
     assert {f"table{number}" for number in range(1, 8)} | {
         "figure5", "figure6", "offsets_against_truth", "evidence", "sweeps", "synchronisation", "av2a", "wav2lip",
-        "tour",
+        "tour", "scaling",
     } == names  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def kernel(runs, tiny_corpus):
+    """One for all notebooks, most of whose time its start would take and what they import."""
+    client = NotebookClient(nbformat.v4.new_notebook(), resources={"metadata": {"path": ROOT / "analysis"}})
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SLTS_RUNS", str(runs))
+        environment.setenv("SLTS_DATA", str(tiny_corpus.parent))
+        environment.setenv("SLTS_EVIDENCE", str(runs))
+        environment.setenv("SLTS_GRID", "nowhere")
+        environment.setenv("SLTS_AV2A", str(runs.parent / "a.json"))
+        environment.setenv("SLTS_WAV2LIP", "nowhere")
+        environment.setenv("SLTS_TOUR", str(runs / "tiny"))
+        environment.delenv("SLTS_RATINGS", raising=False)
+        with client.setup_kernel():
+            yield client.km
+
+
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.stem)
-def test_executes_on_a_small_run(notebook, runs, tiny_corpus, monkeypatch):
-    monkeypatch.setenv("SLTS_RUNS", str(runs))
-    monkeypatch.setenv("SLTS_DATA", str(tiny_corpus.parent))
-    monkeypatch.setenv("SLTS_EVIDENCE", str(runs))
-    monkeypatch.setenv("SLTS_GRID", "nowhere")
-    monkeypatch.setenv("SLTS_AV2A", str(runs.parent / "a.json"))
-    monkeypatch.setenv("SLTS_WAV2LIP", "nowhere")
-    monkeypatch.setenv("SLTS_TOUR", str(runs / "tiny"))
-    monkeypatch.delenv("SLTS_RATINGS", raising=False)
+def test_executes_on_a_small_run(notebook, kernel):
     content = nbformat.read(notebook, as_version=4)
-    NotebookClient(content, timeout=120, resources={"metadata": {"path": ROOT / "analysis"}}).execute()
+    content.cells.insert(0, nbformat.v4.new_code_cell("%reset -f"))  # no name of the notebook before
+    NotebookClient(content, km=kernel, timeout=120).execute()
     shown = "".join(str(output) for cell in content.cells for output in cell.get("outputs", []))
     ours = {
         "figure5": "image/png",
@@ -63,6 +75,7 @@ def test_executes_on_a_small_run(notebook, runs, tiny_corpus, monkeypatch):
         "av2a": "3 scored runs, seeds [0]",
         "wav2lip": "measured again by users",
         "tour": "mended: stoi",
+        "scaling": "bottleneck",
     }
     assert ours.get(notebook.stem, "generated, lagged offsets") in shown
     assert "GRID s1" not in shown and "traceback" not in shown

@@ -102,6 +102,15 @@ def test_offsets_of_shards_and_figure_5(trained, tiny_corpus, tmp_path):
     assert f"{24 - counted} of 24 clips do not count" in filtered and f"{counted} clips: median" in filtered
 
 
+def test_parts_are_the_rows_of_the_whole(tiny_corpus, tmp_path):
+    keys = ["offsets", f"data={tiny_corpus}", f"out={tmp_path}/o.csv", "batch_size=4"]
+    assert [command(*keys, *more)[0] for more in (["workers=1"], ["part=0/2"], ["part=1/2"])] == [0, 0, 0]
+    parts = [table(tmp_path / f"o-{number}-of-2.csv") for number in range(2)]
+    assert all(parts)
+    by_key = sorted([*parts[0], *parts[1]], key=lambda row: row["key"])
+    assert by_key == sorted(table(tmp_path / "o.csv"), key=lambda row: row["key"])
+
+
 def test_offsets_without_a_network(tiny_corpus, tmp_path):
     out = tmp_path / "found.csv"
     status, said = command("offsets", f"data={tiny_corpus}", f"out={out}", "method=regression")
@@ -119,6 +128,9 @@ def test_offsets_without_a_network(tiny_corpus, tmp_path):
         (["generate", "input={data}", "out=x"], "slts generate needs speech, and run="),
         (["evaluate"], "gives offsets alone; use a run of task="),
         (["offsets", "data={data}", "method=slts"], "method=slts"),
+        (["offsets", "data={data}", "part=2/2"], "part=2/2: must be NUMBER/PARTS"),
+        (["offsets", "data={data}", "part=0/2", "corpus_prior=true"], "learns from all clips together"),
+        (["offsets", "data={data}", "engine=ray", "address=localhost:1"], "address=localhost:1"),
         (["offsets", "data={data}", "weights=x"], "needs one of"),
         (["offsets", "data={data}", "action=apply"], "out=... is required"),
         (["offsets", "data={data}", "action=apply", "out={data}"], "never overwritten"),
@@ -258,6 +270,8 @@ def test_videos_that_cannot_be_measured_are_named(trained, tmp_path):
     assert status == 0 and told == reasons and all(not row["offset_ms"] for row in table(out))
     for key, word in reasons.items():
         assert any(key in line and word in line for line in said.splitlines()), said
+    whole, keys = out.read_bytes(), ["tracks.shortest=0.1", "tracks.detect_rate=25"]
+    assert command(*arguments, *keys, "workers=2")[0] == 0 and out.read_bytes() == whole
     (videos / "good.mkv").unlink()
     (videos / "short.mkv").unlink()
     status, said = command(*arguments)

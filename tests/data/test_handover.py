@@ -19,6 +19,8 @@ from slts.data.handover import Piped, deaths_named, narrow
 from slts.data.loader import training_loader
 from slts.errors import UserError
 
+pytestmark = pytest.mark.long
+
 TINY = [
     "experiment=cpu", "tracking=none", "model.image_size=32", "model.width=32", "model.layers=1", "model.frame_width=8",
     "steps=2", "validate_every=2", "validate_clips=1", "batch_size=4", "cache_gb=0", "workers=2",

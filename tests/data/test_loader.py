@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tarfile
 from itertools import islice
 
 import numpy as np
@@ -99,6 +100,52 @@ def test_resume_gives_equal_batches_and_the_cache_changes_nothing(corpus, channe
         rest = batches(corpus, 3, position=12, channels=channels, cache_bytes=cache)
         assert [b.key for b in rest] == [b.key for b in whole[2:]]
         assert all(torch.equal(a.video, b.video) and torch.equal(a.audio, b.audio) for a, b in zip(rest, whole[2:]))  # noqa: B905
+
+
+def test_loader_processes_share_what_they_index(corpus):
+    data = dataset(corpus)
+    assert data.places.blocks.nbytes == 14 * 3 * 4 and not data.places.blocks.any()
+    stream = iter(training_loader(data, 2, 0, 0, 1, workers=2))
+    list(islice(stream, 7))  # an epoch, of which each process made half
+    assert data.places.blocks.all()
+    entries = index_shard(corpus / "train-000001.tar")
+    assert data.places.offsets(1, 2) == [entries[2]["headers"][name] for name in data.members]
+
+
+def test_keys_longer_than_a_header_and_shards_that_others_packed(corpus, tmp_path):
+    for number, path in enumerate(sorted(corpus.glob("*.tar"))):
+        with tarfile.open(path) as old, tarfile.open(tmp_path / path.name, "w", format=tarfile.PAX_FORMAT) as new:
+            for member in old.getmembers():
+                content = old.extractfile(member)
+                member.name = member.name.replace("clip", "clip" * 40 if number else "clip")
+                member.mtime = 1.5  # a time that takes an extended header, as webdataset writes it
+                new.addfile(member, content)
+    facts = json.loads((corpus / "corpus.json").read_text())
+    (tmp_path / "corpus.json").write_text(json.dumps(facts))
+    whole, packed = dataset(corpus), dataset(tmp_path, verify_shards=False)
+    for sample in (0, 4, 5, 13):
+        ours, theirs = whole[0, sample], packed[0, sample]
+        assert torch.equal(ours["video"], theirs["video"]) and torch.equal(ours["audio"], theirs["audio"])
+        assert theirs["key"].replace("clip" * 40, "clip") == ours["key"]
+    assert len(packed[0, 5]["key"]) > 100
+
+
+def test_more_clips_than_memory_holds_are_one_line(corpus, tmp_path):
+    shutil.copytree(corpus, tmp_path / "c")
+    facts = json.loads((corpus / "corpus.json").read_text())
+    facts["shards"][0]["clips"] = 10**16
+    (tmp_path / "c" / "corpus.json").write_text(json.dumps(facts))
+    with pytest.raises(UserError, match=r"corpus\.json lists 10000000000000009 clips, more than"):
+        dataset(tmp_path / "c")
+
+
+def test_a_shard_that_changes_under_training_is_one_line(corpus, tmp_path):
+    shutil.copytree(corpus, tmp_path / "c")
+    data = dataset(tmp_path / "c")
+    assert data[0, 0]["key"] == "clip-00"
+    (tmp_path / "c" / "train-000000.tar").write_bytes(bytes(10240))
+    with pytest.raises(UserError, match=r"train-000000\.tar of .* can no longer be read \(it has changed"):
+        data[0, 0]
 
 
 def test_evaluation_sees_every_clip_whole_and_once(corpus):

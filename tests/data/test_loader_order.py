@@ -2,6 +2,7 @@
 
 from itertools import islice
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,6 +83,25 @@ def test_epochs_and_seeds_differ_and_windows_mix_only_their_shards():
         assert [len({sample // 10 for sample in epoch[i : i + 20]}) for i in (0, 20, 40)] == [2, 2, 2]
     whole = SampleOrder([10] * 6, 0)
     assert len({whole[place][1] // 10 for place in range(12)}) > 2
+
+
+@given(shard_sizes, st.integers(0, 3), window, st.integers(0, 2))
+def test_an_epoch_is_the_permutation_that_runs_of_before_were_trained_in(sizes, seed, window, epoch):
+    """Written out plainly: runs resume in the middle of it, so that it must never change."""
+    rng, starts = np.random.default_rng([seed, epoch]), np.cumsum([0, *sizes])
+    shards = rng.permutation(len(sizes))
+    expected: list[int] = []
+    for first in range(0, len(sizes), window or len(sizes)):
+        mixed = [np.arange(starts[s], starts[s + 1]) for s in shards[first : first + (window or len(sizes))]]
+        expected += rng.permutation(np.concatenate(mixed)).tolist()
+    order, size = SampleOrder(sizes, seed, window), sum(sizes)
+    assert [order[epoch * size + place] for place in range(size)] == [(epoch, sample) for sample in expected]
+
+
+def test_ten_million_samples_take_four_bytes_each():
+    order = SampleOrder([1000] * 10_000, 0)
+    assert order._samples.nbytes == 40_000_000
+    assert order.window(25_000_000)[1] == 30_000_000  # no sample is drawn for it
 
 
 def test_a_batch_that_the_ranks_cannot_share_is_refused():

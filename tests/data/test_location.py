@@ -9,6 +9,8 @@ from slts.data.location import Address, recorded_data, typed_data, without_secre
 from slts.errors import UserError
 from slts.sweeping.space import override
 
+pytestmark = pytest.mark.long
+
 TINY = [
     "experiment=cpu", "name=r", "batch_size=4", "chunk_seconds=0.8", "validate_every=2", "validate_clips=2",
     "task.radius=10", "model.image_size=32", "cache_gb=0",

@@ -3,6 +3,7 @@ import json
 import re
 import shutil
 import tarfile
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -52,9 +53,21 @@ def rewrite(corpus, change) -> None:
     (corpus / "corpus.json").write_text(json.dumps(facts))
 
 
+def test_parts_find_what_the_whole_does(tiny_corpus, tmp_path):
+    corpus = shutil.copytree(tiny_corpus, tmp_path / "corpus")
+    with shard(corpus).open("r+b") as file:
+        file.seek(700)
+        file.write(b"?")
+    whole, parts = verify_corpus(corpus), [verify_corpus(corpus, part=f"{number}/2") for number in range(2)]
+    assert sorted(key for part in parts for key in part.keys) == sorted(whole.keys)
+    assert sum((part.clips for part in parts), Counter()) == whole.clips
+    assert {fault for part in parts for fault in part.faults} == {f for f in whole.faults if str(shard(corpus)) in f}
+    assert [bool(part.faults) for part in parts].count(True) == 1
+
+
 def test_a_whole_corpus_has_no_fault_and_its_row_of_table_1(one_shard):
     done = slts("prepare", "action=verify", f"data={one_shard}", "workers=1")
-    hours = verify_corpus(one_shard, 1).seconds["train"] / 3600
+    hours = verify_corpus(one_shard).seconds["train"] / 3600
     stated = json.loads((one_shard / "corpus.json").read_text())["splits"]["train"]
     assert hours == pytest.approx(stated["hours"], abs=1e-4)
     assert f"| synthetic | 4 | 4 | 0 | 0 | {hours:.2f} | 0.00 | 0.00 |" in done.stdout
@@ -114,7 +127,7 @@ def changed(**values):
 )
 def test_every_kind_of_fault_is_found(corpus, change, words):
     rewrite(corpus, change)
-    assert any(words in fault for fault in verify_corpus(corpus, 1).faults)
+    assert any(words in fault for fault in verify_corpus(corpus).faults)
 
 
 def cut_sound(seconds):
@@ -143,7 +156,7 @@ def half_the_bytes(sample):
 @pytest.mark.parametrize("chunk_seconds", [None, 0.8])
 def test_sound_of_another_length_than_its_picture_neither_verifies_nor_trains(corpus, change, words, chunk_seconds):
     rewrite(corpus, change)
-    faults = [fault for fault in verify_corpus(corpus, 1).faults if ".tar" in fault]
+    faults = [fault for fault in verify_corpus(corpus).faults if ".tar" in fault]
     dataset = ShardDataset(corpus, "train", 32, 1, Augmentation(chunk_seconds=chunk_seconds) if chunk_seconds else None)
     if words is None:
         assert not faults and dataset[0, 0]["audio"].shape[0] > 0
@@ -161,12 +174,12 @@ def test_missing_extra_and_misstated_shards_are_found(corpus):
     facts["splits"]["train"].update(hours=9.0, speakers=7)
     facts["rejected"] = {"no_face": 2}
     (corpus / "corpus.json").write_text(json.dumps(facts))
-    faults = "\n".join(verify_corpus(corpus, 1).faults)
+    faults = "\n".join(verify_corpus(corpus).faults)
     for words in ("train-000009.tar: not in corpus.json", "says 9.0", "says 7", "0 lines, corpus.json says 2"):
         assert words in faults
     (corpus / "train-000009.tar").unlink()
     shard(corpus).unlink()
-    assert any("no such shard" in fault for fault in verify_corpus(corpus, 1).faults)
+    assert any("no such shard" in fault for fault in verify_corpus(corpus).faults)
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import FORKED, ROOT, _command
+from forked import FORKED, ROOT, run_command
 
 from slts.errors import UserError
+
+pytestmark = pytest.mark.long
 
 gradio = pytest.importorskip("gradio")
 playwright = pytest.importorskip("playwright.sync_api")
@@ -34,7 +36,7 @@ def demo(speaking, drawing, tmp_path) -> Iterator[str]:
     words = ["demo", f"speech={speaking}", f"dub={drawing}", "faces=cascade", "max_mb=1", "max_seconds=20"]
     environment = {**os.environ, "TMPDIR": str(temporary), "OMP_NUM_THREADS": "1"}
     given = (words, str(ROOT), environment, str(said), str(tmp_path / "err"))
-    process = FORKED.Process(target=_command, args=given, daemon=True)  # a failed test leaves none behind
+    process = FORKED.Process(target=run_command, args=given, daemon=True)  # a failed test leaves none behind
     process.start()
     while process.is_alive() and not (said.exists() and "Ctrl-C" in said.read_text()):
         time.sleep(0.05)

@@ -15,6 +15,8 @@ from conftest import ROOT, slts
 from ranks import evaluation_is_shared
 from safetensors.numpy import load_file
 
+pytestmark = pytest.mark.long
+
 TINY = [
     "experiment=cpu", "tracking=none", "model.image_size=32", "model.width=32", "model.layers=1", "model.frame_width=8",
     "batch_size=4", "steps=6", "validate_every=3", "log_every=2", "validate_clips=3",

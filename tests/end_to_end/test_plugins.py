@@ -11,6 +11,8 @@ from conftest import ROOT, slts
 from slts.data.assembly import assemble_shard, merge_shards
 from slts.data.shards import index_shard, read_corpus_json
 
+pytestmark = pytest.mark.long
+
 ENTRIES = """
 [slts.conf]
 toy = toy

@@ -29,6 +29,8 @@ from slts.evaluation.judges.pictures import mouths
 from slts.reporting.results import load_results
 from slts.systems.contract import OffsetEstimate
 
+pytestmark = pytest.mark.long
+
 SMALL = ("tracking=none", "batch_size=4", "log_every=1", "validate_clips=2", "steps=2", "validate_every=2")
 
 

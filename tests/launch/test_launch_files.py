@@ -117,12 +117,16 @@ def cluster(tmp_path):
     return tmp_path
 
 
-def submit(cluster: Path, script: str, *, wait_for: str, then, **variables: str) -> tuple[int, str]:
-    """Runs a script as SLURM does: in its folder, with its variables."""
+def submit(cluster: Path, script: str, *words: str, wait_for: str, then, **variables: str) -> tuple[int, str]:
+    """Runs a script as SLURM does: in its folder, with its variables; ``words`` come before ``data=D`` and a name."""
     environment = {**os.environ, "PATH": f"{cluster / 'bin'}:{os.environ['PATH']}", "SLURM_JOB_ID": "7", **variables}
     log = (cluster / "log").open("w+")
     job = subprocess.Popen(
-        ["bash", f"launch/slurm/{script}", "data=D", "name=a b"], cwd=cluster, env=environment, stdout=log, stderr=log
+        ["bash", f"launch/slurm/{script}", *words, "data=D", "name=a b"],
+        cwd=cluster,
+        env=environment,
+        stdout=log,
+        stderr=log,
     )
     while wait_for not in (cluster / "log").read_text():
         assert job.poll() is None, (cluster / "log").read_text()
@@ -141,16 +145,21 @@ def test_the_signal_saves_and_requeues(cluster):
     assert "slts train data=D name=a b" in log
 
 
-def test_a_task_of_an_array_prepares_its_part(cluster):
+@pytest.mark.parametrize(("gpus", "workers"), [("0", 4), ("1", 1)])
+def test_a_task_of_an_array_does_its_part(cluster, gpus, workers):
     variables = {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_MIN": "1", "SLURM_ARRAY_TASK_COUNT": "4"}
     status, log = submit(
         cluster,
-        "prepare.sbatch",
-        wait_for="slts prepare",
+        "array.sbatch",
+        "generate",
+        wait_for="slts generate",
         then=lambda job: job.send_signal(signal.SIGUSR1),
+        SLURM_CPUS_PER_TASK="4",
+        SLURM_GPUS_ON_NODE=gpus,
         **variables,
     )
-    assert "slts prepare part=2/4 workers=1 data=D name=a b" in log and "scontrol requeue 7" in log and status == 0
+    assert f"slts generate part=2/4 workers={workers} data=D name=a b" in log
+    assert "scontrol requeue 7" in log and status == 0
 
 
 def test_several_gpus_go_through_accelerate(cluster):

@@ -1,14 +1,13 @@
 """UnivNet's discriminators: the published architecture, where gradients go, and that they learn."""
 
+import json
 import math
-import os
-import subprocess
-import sys
 
 import pytest
 import torch
-from conftest import ROOT
+from forked import FORKED
 from torch import nn
+from train_critic import train_critic
 
 from slts.layers.discriminators import (
     PERIODS,
@@ -125,17 +124,16 @@ def test_the_critic_learns_to_tell_recorded_from_generated(nets, examples):
     assert min(gaps) > 0.5, gaps
 
 
-def test_two_processes_train_the_critic_as_one_does():
-    def weights(processes: int) -> list[float]:
-        done = subprocess.run(
-            [
-                sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={processes}", "--master-port=0",
-                "--standalone", "tests/layers/train_critic.py",
-            ],
-            cwd=ROOT, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr[-3000:]
-        return [float(value) for value in done.stdout.split()]
+def test_two_processes_train_the_critic_as_one_does(tmp_path):
+    def weights(count: int) -> list[float]:
+        meeting, out = tmp_path / f"meeting-{count}", tmp_path / f"{count}.json"
+        ranks = [FORKED.Process(target=train_critic, args=(rank, count, meeting, out)) for rank in range(count)]
+        for rank in ranks:
+            rank.start()
+        for rank in ranks:
+            rank.join(120)
+        assert [rank.exitcode for rank in ranks] == [0] * count
+        return json.loads(out.read_text())
 
     one, two = weights(1), weights(2)
     assert len(one) == 4

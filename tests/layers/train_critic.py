@@ -1,7 +1,7 @@
-"""Three adversarial steps on one fixed batch, shared among the processes under DDP; rank 0 prints sums of weights.
+"""Three adversarial steps on one fixed batch, shared among the processes under DDP."""
 
-Started by test_discriminators.py, on one process and on two.
-"""
+import json
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -22,18 +22,19 @@ class Toy(nn.Module):
         return sum(adversarial_losses(self.critic, recorded, self.generator(noise[:, None])[:, 0]))
 
 
-torch.distributed.init_process_group("gloo")
-rank, ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
-torch.manual_seed(0)
-toy, noise, recorded = Toy(), torch.randn(4, 1600), torch.randn(4, 1600).cumsum(1) * 0.01
-model = DistributedDataParallel(toy)
-optimizer = torch.optim.SGD(model.parameters(), 0.02)
-for _ in range(3):
-    optimizer.zero_grad()
-    model(noise[rank::ranks], recorded[rank::ranks]).backward()
-    optimizer.step()
-if rank == 0:
-    first, second = toy.critic.nets[0], toy.critic.nets[-1]
-    for parameters in (toy.generator, first.score, first, second):
-        print(sum(p.abs().sum() for p in parameters.parameters()).item())
-torch.distributed.destroy_process_group()
+def train_critic(rank: int, ranks: int, meeting: Path, out: Path) -> None:
+    """One of ``ranks`` processes, which meet by the file ``meeting``; the first writes sums of weights to ``out``."""
+    torch.distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=ranks)
+    torch.manual_seed(0)
+    toy, noise, recorded = Toy(), torch.randn(4, 1600), torch.randn(4, 1600).cumsum(1) * 0.01
+    model = DistributedDataParallel(toy)
+    optimizer = torch.optim.SGD(model.parameters(), 0.02)
+    for _ in range(3):
+        optimizer.zero_grad()
+        model(noise[rank::ranks], recorded[rank::ranks]).backward()
+        optimizer.step()
+    if rank == 0:
+        first, second = toy.critic.nets[0], toy.critic.nets[-1]
+        of = (toy.generator, first.score, first, second)
+        out.write_text(json.dumps([sum(p.abs().sum() for p in module.parameters()).item() for module in of]))
+    torch.distributed.destroy_process_group()

@@ -11,12 +11,14 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import FORKED, _command
+from forked import FORKED, run_command
 from heard_runs import SYSTEMS, make_test, plausible, write_runs
 
 from slts.cli import run
 from slts.listening.answers import Answers
 from slts.listening.server import ListeningServer
+
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +132,7 @@ def start(out: Path, log: Path) -> tuple:
     """The real command in a process of its own, and its port."""
     words = ["listen", f"out={out}", "port=0"]
     given = (words, str(out.parent), dict(os.environ), str(log), os.devnull)
-    process = FORKED.Process(target=_command, args=given, daemon=True)  # a failed test leaves none behind
+    process = FORKED.Process(target=run_command, args=given, daemon=True)  # a failed test leaves none behind
     process.start()
     for _ in range(600):
         if log.is_file() and "Ctrl-C" in log.read_text():

@@ -18,6 +18,8 @@ from conftest import ROOT
 
 from slts.data.media import read_clip
 
+pytestmark = pytest.mark.long
+
 SHORT = [
     ("mkv, sound first", "29.97"),
     ("mkv, variable rate", "25"),

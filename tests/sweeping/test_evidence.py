@@ -13,6 +13,8 @@ from slts.reporting.evidence import seed_table
 from slts.reporting.records import read_record
 from slts.sweeping.trials import run_name, trainings
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def evidence(tiny_corpus, tmp_path_factory) -> Sweep:

@@ -13,6 +13,8 @@ from stub_sweep import Sweep, Worker, kill, wait_for
 from slts.metrics.columns import validated
 from slts.sweeping.trials import origin, run_name, trainings
 
+pytestmark = pytest.mark.long
+
 STEPS = ("steps=6", "validate_every=2")
 
 

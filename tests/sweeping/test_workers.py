@@ -16,6 +16,8 @@ from stub_sweep import Sweep, kill, wait_for
 from slts.sweeping.process import holder
 from slts.sweeping.trials import origin, trainings
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def sweep(tmp_path, tiny_corpus):

@@ -124,7 +124,7 @@ def test_each_clip_is_spoken_by_who_did_not_learn_from_it(names, elsewhere, runs
             assert apart[who] < 2**-14 and all(value > 2**-12 for name, value in apart.items() if name != who), apart
             spoken_by.add((split, who))
     assert {("train", "A"), ("train", "B"), ("test", elsewhere)} == spoken_by
-    assert verify_corpus(out, workers=1).faults == []
+    assert verify_corpus(out).faults == []
     sample = next(iter(webdataset.WebDataset(str(out / "train-000000.tar"), shardshuffle=False)))
     assert {"mp4", "flac", "json", "synth.flac"} <= sample.keys()
     before = {file.name: file.read_bytes() for file in out.glob("*.tar")}
@@ -183,6 +183,6 @@ def test_a_clip_without_its_speech_is_a_fault(runs, tiny_corpus, tmp_path):
     corpus = read_corpus_json(out)
     next(shard for shard in corpus["shards"] if shard["file"] == file.name)["sha256"] = sha256(file)
     (out / "corpus.json").write_text(json.dumps(corpus))
-    faults = "\n".join(verify_corpus(out, workers=1).faults)
+    faults = "\n".join(verify_corpus(out).faults)
     assert "good clips have KEY.synth.flac, which all or none must have" in faults
     assert f"{samples[1]['key']}: synth.flac is not as long as the clip" in faults

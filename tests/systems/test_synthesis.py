@@ -63,7 +63,7 @@ def test_the_rest_of_every_sample_is_as_it_was(tiny_corpus, spoken):
     before, after = (json.loads((folder / "corpus.json").read_text()) for folder in (tiny_corpus, spoken))
     same = ("name", "splits", "speakers", "fps", "size", "mel", "rejected", "config")
     assert {key: before[key] for key in same} == {key: after[key] for key in same}
-    assert before["hash"] != after["hash"] and verify_corpus(spoken, workers=1).faults == []
+    assert before["hash"] != after["hash"] and verify_corpus(spoken).faults == []
 
 
 def test_plain_webdataset_reads_it(spoken):
@@ -111,6 +111,18 @@ def test_what_was_finished_before_an_interruption_is_kept(speaking, tiny_corpus,
         assert (out / name).read_bytes() == (spoken / name).read_bytes()
 
 
+def test_parts_are_the_same_corpus(speaking, tiny_corpus, spoken, tmp_path):
+    out = tmp_path / "out"
+    assert speak(speaking, tiny_corpus, out, "part=0/2")[1] == (
+        f"part 0/2 is in {out}; the last part to be done writes corpus.json\n"
+    )
+    assert len(shards(out)) < len(shards(spoken)) and not (out / "corpus.json").exists()
+    status, said = speak(speaking, tiny_corpus, out, "part=1/2")
+    assert status == 0 and "24 clips spoken" in said
+    assert [sha256(path) for path in shards(out)] == [sha256(path) for path in shards(spoken)]
+    assert (out / "corpus.json").read_bytes() == (spoken / "corpus.json").read_bytes()
+
+
 def test_one_process_writes(speaking, tiny_corpus, tmp_path):
     out = tmp_path / "out"
     with claimed(out, {}):
@@ -126,6 +138,9 @@ def test_one_process_writes(speaking, tiny_corpus, tmp_path):
         ("run={run} out={out}", "and got neither"),
         ("run={run} out={out} data={plain} input={plain}", "and got both"),
         ("run={run} out={out} data={plain} speaker=s1", "speaker=s1 is of videos"),
+        ("run={run} out={out} input={plain} part=0/2", "part=0/2 is of data="),
+        ("run={run} out={out} data={plain} part=2/2", "part=2/2: must be NUMBER/PARTS"),
+        ("run={run} out={out} data={plain} engine=ray address=localhost:1", "address=localhost:1"),
         ("run={run} out={plain} data={plain}", "is the source"),
         ("run={run} out={out} data={spoken}", "was spoken by the run base already"),
         ("run={run} out={out} data={nothing}", "no corpus.json there"),

@@ -1,5 +1,7 @@
 """Runs that cannot be used say why."""
 
+import pickle
+
 import pytest
 from conftest import ROOT, slts
 from omegaconf import OmegaConf
@@ -62,6 +64,20 @@ def test_data_is_found_from_another_folder(tmp_path, monkeypatch):
     found = run.config()
     assert found.data == str(tmp_path / "there" / "shards") and config_hash(found) == config_hash(config)
     run.check(config, CORPUS)
+
+
+def test_another_process_loads_a_run_from_where_it_came(speaking):
+    run = load_run(speaking)
+    text = pickle.dumps(run)
+    assert len(text) < 1000
+    other = pickle.loads(text)
+    assert other is not run and other is pickle.loads(text) and other.provenance() == run.provenance()
+    run.weights_sha256 = "0"
+    with pytest.raises(UserError, match="its weights are not those of the process that gave the command"):
+        pickle.loads(pickle.dumps(run))
+    run.origin = None
+    with pytest.raises(TypeError, match="no other can load it"):
+        pickle.dumps(run)
 
 
 def test_a_run_on_a_relative_folder_is_evaluated_from_anywhere(tiny_corpus, tmp_path):

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from ranks import Ranks
 
+pytestmark = pytest.mark.long
+
 WHERE = {
     "pictures": ("slts.evaluation.figures", "write_whole"),
     "sounds": ("slts.data.media.sound", "write_whole"),

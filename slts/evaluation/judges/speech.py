@@ -1,20 +1,19 @@
 """The judge of generated speech: scores plain and aligned, words, lip sync, and the sounds themselves."""
 
-import os
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from accelerate.utils import gather_object
-from rich.progress import track
 
 from slts.data.batch import collate
 from slts.data.dataset import ShardDataset
+from slts.data.engine import engine_of
 from slts.data.loader import evaluation_loader
 from slts.data.media import write_sound
 from slts.errors import UserError
 from slts.evaluation.clips import GeneratedClip, generate_clips, validation_split
+from slts.evaluation.distributed import score_with
 from slts.evaluation.figures import mel_figure, offset_figure
 from slts.evaluation.judges import Evaluation
 from slts.evaluation.judges.lip_sync import LipSync
@@ -46,6 +45,7 @@ class SpeechJudge:
         self.predicted = predicted_by(config.mos)
         self.parts = []
         if not evaluation.rank:  # recognisers and SyncNet are large, and the main process alone rates
+            self.engine = engine_of(config)
             self.parts = [Words(evaluation), *([LipSync(evaluation)] if config.syncnet else [])]
 
     @staticmethod
@@ -94,8 +94,8 @@ class SpeechJudge:
         config = self.evaluation.config
         moved = config.sync == "dsm"
         pairs = [overlap(c.reference, c.generated, (c.dsm_offset_ms or 0.0) if moved else 0.0) for c in clips]
-        bar, names = partial(track, description="scoring", total=len(pairs)), (*SCORES, *self.predicted)
-        scored = score_pairs(pairs, config.workers or os.cpu_count(), (*names, *LAGS, AT_EDGE), progress=bar)
+        names = (*SCORES, *self.predicted)
+        scored = score_with(self.engine, pairs, metrics=(*names, *LAGS, AT_EDGE))
         for row, scores in zip(rows, scored, strict=True):
             row |= scores
         figures = {name: mean([row[name] for row in rows]) for name in names}

@@ -19,4 +19,6 @@ def load_syncnet(path: str, checkpoint: str = "best") -> TrainedRun:
             raise UserError(f"{path} is a run of task={run.config.task.name}; give one of task=syncnet or its weights")
         return run
     model = {"image_size": 224, "channels": 3}
-    return run_of_file(path, published(path).to(chosen_device()), "syncnet", "published", model, CROP)
+    return run_of_file(
+        path, published(path).to(chosen_device()), "syncnet", "published", model, CROP, (load_syncnet, path)
+    )

@@ -27,4 +27,5 @@ def load_drawing(path: str, command: str, checkpoint: str, mel_lead_ms: float) -
     generator = Generator(**PUBLISHED)
     load_published(generator, path, "run")
     task = Wav2LipTask({**TASK, "mel_lead_ms": mel_lead_ms}, generator).to(chosen_device()).eval()
-    return run_of_file(path, task, "wav2lip", "published", {**PUBLISHED}, CROP)
+    origin = load_drawing, path, command, checkpoint, mel_lead_ms
+    return run_of_file(path, task, "wav2lip", "published", {**PUBLISHED}, CROP, origin)

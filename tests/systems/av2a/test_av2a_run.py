@@ -22,6 +22,8 @@ from slts.errors import UserError
 from slts.systems import begin_task, build_task
 from slts.systems.trained import load_run
 
+pytestmark = pytest.mark.long
+
 OURS = ("task=av2a", "task.audio_widths=[16,16,16,16]", "steps=6", "validate_every=2", "keep_checkpoints=3")
 
 

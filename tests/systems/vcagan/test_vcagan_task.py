@@ -18,6 +18,8 @@ from slts.systems.vcagan.generator import coarser
 from slts.training.optimizer import build_optimizer
 from tests.conftest import slts
 
+pytestmark = pytest.mark.long
+
 SMALL = ["experiment=vcagan_cpu", "model.image_size=32", "model.frame_width=4", "model.generator_width=2"]
 CORPUS = {"speakers": ["a"], "fps": [25.0]}
 PARTS = ("visual_front", "generator", "postnet", "discriminators", "sync")
