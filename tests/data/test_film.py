@@ -115,7 +115,7 @@ def test_the_sound_is_the_one_given(tmp_path, sound, suffix, copied):
     with out.open("wb") as file, FilmWriter(file, suffix, 30, 33, 51, given, metadata={"comment": "who"}) as writer:
         assert writer.copied == copied
         for number in range(40):
-            writer.write(np.full((33, 51, 3), level(number), np.uint8))
+            writer.write([np.full((33, 51, 3), level(number), np.uint8)])
     if copied:
         assert stream_bytes(str(given)) == stream_bytes(io.BytesIO(out.read_bytes()))
     film, _ = survey(out)

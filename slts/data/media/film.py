@@ -1,7 +1,7 @@
 """Films read and written frame by frame at their own size, so that their length takes no memory."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -233,8 +233,12 @@ class FilmWriter:
             if kind is None:
                 self.target.close()
 
-    def write(self, frame: np.ndarray) -> None:
-        """A picture (H, W, 3) uint8 RGB, and the sound up to it."""
+    def write(self, frames: Iterable[np.ndarray]) -> None:
+        """Pictures (H, W, 3) uint8 RGB, each with the sound up to it."""
+        for frame in frames:
+            self._write(frame)
+
+    def _write(self, frame: np.ndarray) -> None:
         if any(self.odd):
             frame = np.pad(frame, ((0, self.odd[0]), (0, self.odd[1]), (0, 0)), mode="edge")
         rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
