@@ -105,7 +105,7 @@ def dub(
     except Reject as reject:
         raise UserError(f"audio={audio}: {reject}") from None
     try:
-        film, faces = find_face(video, how, manner.streams)
+        film, faces = find_face(video, how, manner.streams, len(sound) / SAMPLE_RATE)
         facts = {
             "synthetic": "lips", "note": SYNTHETIC, "run": run.config.name, "task": run.config.task.name,
             "step": run.step, "video": video.name, "audio": audio.name, "fps": film.rate, "version": __version__,
@@ -177,9 +177,10 @@ def _sidecar(out: Path) -> dict | None:
     return facts
 
 
-def find_face(video: Path, how: FaceCrop, streams: Streams = AS_PLAYERS) -> tuple[Film, Faces]:
-    """The film and the face of its person, smoothed over time. Raises Reject as Survey does, or no_face."""
-    survey, detect = Survey(video, EVERY, streams), how.detector()
+def find_face(video: Path, how: FaceCrop, streams: Streams = AS_PLAYERS, seconds: float = np.inf) -> tuple[Film, Faces]:
+    """The film and the face of its person, smoothed over time, looked for in its first ``seconds``. Raises Reject as
+    Survey does, or no_face."""
+    survey, detect = Survey(video, EVERY, streams, seconds), how.detector()
     places, found, waiting, scale = [], [], [], 1.0
 
     def look() -> None:

@@ -44,6 +44,9 @@ def test_frames_by_number(tmp_path, name, codec):
     film, looks = survey(write(tmp_path / name, codec, **({"g": "30"} if codec == "libx264" else {})))
     assert (len(film.times), film.rate, film.height, film.width, film.grid) == (COUNT, 25, 34, 50, COUNT)
     assert [number for number, _ in looks] == pytest.approx([*range(0, COUNT, 5)], abs=1)  # MPEG rounds times
+    begin = Survey(tmp_path / name, 0.2, seconds=1.0)
+    assert [number for number, _ in begin] == [number for number, _ in looks if number <= 25]
+    assert (begin.film.times == film.times).all()
     with FrameReader(film) as reader:
         for first, last in [(0, 3), (4, 4), (90, 97), (97, 99), (60, 64), (120, 129), (0, 0), (110, 111)]:
             found = reader.read(first, last)
