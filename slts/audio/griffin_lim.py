@@ -8,6 +8,7 @@ generated has no constant shift against what the mel was taken from.
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -16,13 +17,15 @@ from slts.audio.mel import FLOOR, HOP, WINDOW, slaney_filters
 
 _OVERLAP = WINDOW // HOP
 _TINY = 1e-10
+_UPDATES = 4
+"""Of the magnitude before there is a phase. Ten are no better: STOI of GRID audio .967 with either, 32 iterations."""
 
 
-def griffin_lim(log_mel: Tensor, iterations: int = 32, momentum: float = 0.99) -> Tensor:
+def griffin_lim(log_mel: Tensor, iterations: int = 24, momentum: float = 0.99) -> Tensor:
     """Audio (B, T * 160) of natural-log mels (B, T, 80) as ``slts.audio.mel.log_mel`` makes them.
 
     Deterministic, float32 inside whatever the input's precision, without gradients. Not clipped: peaks may pass 1.
-    STOI of GRID audio rebuilt from its own mel: .965 at 32 iterations, .969 at 64.
+    STOI of GRID audio rebuilt from its own mel: .965 at 24 iterations, .967 at 32, .971 at 64.
     """
     return _clip_by_clip(log_mel, lambda part: _invert(part, iterations, momentum))
 
@@ -46,7 +49,7 @@ def _invert(log_mel: Tensor, iterations: int, momentum: float) -> Tensor:
     # Started from the back-projected mel rather than from the pseudo-inverse, which is less smooth over the bins and
     # gives worse speech.
     magnitude = mel @ filters / (filters.sum(1) @ filters + _TINY)
-    for _ in range(10):
+    for _ in range(_UPDATES):
         magnitude = fit_to_mel(magnitude, mel, filters)
     # The mel says nothing about harmonics inside a band. Half-way, overlapping frames agree on some: keep the
     # consistent spectrum's own fine structure, scaled to the mel (+.008 STOI on GRID).
@@ -56,8 +59,8 @@ def _invert(log_mel: Tensor, iterations: int, momentum: float) -> Tensor:
 def _phase(
     magnitude: Tensor, iterations: int, momentum: float, refine: Callable[[Tensor], Tensor] | None = None
 ) -> Tensor:
-    """Audio of a magnitude (B, T, 321); in the second half of the iterations ``refine`` makes a new magnitude of that
-    of the consistent spectrum."""
+    """Audio of a magnitude (B, T, 321); in the second half of the iterations, each second time, ``refine`` makes a
+    new magnitude of that of the consistent spectrum."""
     window = torch.hann_window(WINDOW, device=magnitude.device)
     weight = _inverse_overlap(window, magnitude.shape[1])
     # A frame's samples are counted from its edge, where the window is zero; alternating signs move the pulse that
@@ -69,7 +72,7 @@ def _phase(
         consistent = _analyse(_synthesise(spectrum, window, weight), window)
         ahead = consistent if previous is None else torch.add(consistent, consistent - previous, alpha=momentum)
         previous = consistent
-        if refine and 2 * iteration >= iterations:
+        if refine and 2 * iteration >= iterations and iteration % 2:
             magnitude = refine(_absolute(consistent))
         spectrum = ahead * (magnitude / _absolute(ahead))
     return _synthesise(spectrum, window, weight)
@@ -85,8 +88,10 @@ def fit_to_mel(magnitude: Tensor, mel: Tensor, filters: Tensor) -> Tensor:
 
 
 def _absolute(spectrum: Tensor) -> Tensor:
-    """Never zero, and quicker than abs(), which calls hypot."""
-    return (spectrum.real.square() + spectrum.imag.square() + _TINY).sqrt()
+    """Never zero; on a CPU by NumPy, as torch's abs takes ten times as long."""
+    if spectrum.device.type == "cpu":
+        return torch.from_numpy(np.abs(spectrum.numpy())).add_(_TINY)
+    return spectrum.abs() + _TINY
 
 
 def _analyse(audio: Tensor, window: Tensor) -> Tensor:
@@ -97,7 +102,7 @@ def _analyse(audio: Tensor, window: Tensor) -> Tensor:
 
 def _synthesise(spectrum: Tensor, window: Tensor, weight: Tensor) -> Tensor:
     """The audio (B, 160 T) nearest to a spectrum (B, T, 321), in a third of the time of ``torch.istft``."""
-    total = _overlap_add(torch.fft.irfft(spectrum, WINDOW) * window) * weight
+    total = _overlap_add(torch.fft.irfft(spectrum, WINDOW).mul_(window)).mul_(weight)
     return total.flatten(1)[:, WINDOW // 2 : WINDOW // 2 + spectrum.shape[1] * HOP]
 
 

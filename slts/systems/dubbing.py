@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -33,8 +34,8 @@ EVERY = 0.2
 """Seconds between the pictures in which the face is looked for."""
 HELD = 0.35
 """Seconds from the nearest picture with a face within which a frame has one."""
-AT_ONCE, BYTES = 64, 2**28
-"""Pictures, and bytes of them, that are held and drawn at once."""
+AT_ONCE, BYTES = 32, 2**27
+"""Pictures, and bytes of them, that are drawn at once while as many are encoded."""
 LOOKS = 16
 """Pictures in which faces are looked for at once."""
 SHORTEST = 0.2
@@ -104,7 +105,7 @@ def dub(
     except Reject as reject:
         raise UserError(f"audio={audio}: {reject}") from None
     try:
-        film, faces = find_face(video, how, manner.streams)
+        film, faces = find_face(video, how, manner.streams, len(sound) / SAMPLE_RATE)
         facts = {
             "synthetic": "lips", "note": SYNTHETIC, "run": run.config.name, "task": run.config.task.name,
             "step": run.step, "video": video.name, "audio": audio.name, "fps": film.rate, "version": __version__,
@@ -116,14 +117,16 @@ def dub(
         with whole_file(out) as file:
             shape = film.rate, film.height, film.width
             writing = FilmWriter(file, out.suffix.lower(), *shape, audio, manner.streams, {"comment": comment})
-            with writing as writer, FrameReader(film) as reader:
+            with writing as writer, FrameReader(film) as reader, ThreadPoolExecutor(1) as beside:
                 facts["sound"] = "copied" if writer.copied else "encoded as AAC"
                 size = max(1, min(AT_ONCE, BYTES // (3 * film.height * film.width)))
                 artist = _Artist(run, how, sound, film, faces, reader)
-                firsts = range(0, len(order), size)
+                firsts, written = range(0, len(order), size), beside.submit(writer.write, [])
                 for first in progress(firsts, len(firsts)):
-                    for frame in artist.piece(first, order[first : first + size]):
-                        writer.write(frame)
+                    piece = artist.piece(first, order[first : first + size])
+                    written.result()
+                    written = beside.submit(writer.write, piece)
+                written.result()
             out.unlink(missing_ok=True)  # an older film never lies beside the sidecar of this one
             write_whole(out.with_suffix(".json"), json.dumps(facts, indent=1).encode())
     except Reject as reject:
@@ -174,9 +177,10 @@ def _sidecar(out: Path) -> dict | None:
     return facts
 
 
-def find_face(video: Path, how: FaceCrop, streams: Streams = AS_PLAYERS) -> tuple[Film, Faces]:
-    """The film and the face of its person, smoothed over time. Raises Reject as Survey does, or no_face."""
-    survey, detect = Survey(video, EVERY, streams), how.detector()
+def find_face(video: Path, how: FaceCrop, streams: Streams = AS_PLAYERS, seconds: float = np.inf) -> tuple[Film, Faces]:
+    """The film and the face of its person, smoothed over time, looked for in its first ``seconds``. Raises Reject as
+    Survey does, or no_face."""
+    survey, detect = Survey(video, EVERY, streams, seconds), how.detector()
     places, found, waiting, scale = [], [], [], 1.0
 
     def look() -> None:
@@ -268,11 +272,10 @@ class _Artist:
         x, y, side = (int(value) for value in place)
         inner = round(side * self.run.config.augment.crop)
         x, y = x + (side - inner) // 2, y + (side - inner) // 2
-        new = cv2.resize(face, (inner, inner), interpolation=cv2.INTER_CUBIC).astype(np.float32)
-        pasted = frame.copy()
+        new = cv2.resize(face, (inner, inner), interpolation=cv2.INTER_CUBIC)
+        pasted, share = frame.copy(), soft_edge(inner)[..., 0]
         region = pasted[y : y + inner, x : x + inner]
-        share = soft_edge(inner)
-        region[:] = (share * new + (1 - share) * region + 0.5).clip(0, 255).astype(np.uint8)
+        region[:] = cv2.blendLinear(new, region, share, 1 - share)
         return pasted
 
 

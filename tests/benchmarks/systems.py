@@ -1,6 +1,6 @@
 """Speaking systems beside SLTS: clips a second in training, and seconds of speech a second when generating.
 
-    python tests/benchmarks/systems.py [--steps N] [--clips N] [--full]
+    python tests/benchmarks/systems.py [--steps N] [--clips N] [--full] [SYSTEM ...]
 
 The sizes for a CPU, or with --full (and on a GPU) the papers' own. All take random clips of 1.6 s, in turn. AV2A hears
 speech that is there; "alone" is of silent video, which its base speaks first. Timed as in training.py; medians are
@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--clips", type=int, default=24 if CUDA else 8)
     parser.add_argument("--full", action="store_true", default=CUDA)
+    parser.add_argument("systems", nargs="*", metavar="SYSTEM", help="of all, besides slts")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if not CUDA:
@@ -54,6 +55,8 @@ def main() -> None:
     shared = ["chunk_seconds=1.6", f"batch_size={options.clips}"]
     systems = {}
     for name, overrides in (FULL if options.full else SMALL).items():
+        if options.systems and name not in ("slts", *options.systems):
+            continue
         config = configure([*overrides, *shared])
         step, batch = Step(config), random_batch(config)
         batch.sounds = {sound: batch.audio for sound in step.task.takes}

@@ -44,6 +44,9 @@ def test_frames_by_number(tmp_path, name, codec):
     film, looks = survey(write(tmp_path / name, codec, **({"g": "30"} if codec == "libx264" else {})))
     assert (len(film.times), film.rate, film.height, film.width, film.grid) == (COUNT, 25, 34, 50, COUNT)
     assert [number for number, _ in looks] == pytest.approx([*range(0, COUNT, 5)], abs=1)  # MPEG rounds times
+    begin = Survey(tmp_path / name, 0.2, seconds=1.0)
+    assert [number for number, _ in begin] == [number for number, _ in looks if number <= 25]
+    assert (begin.film.times == film.times).all()
     with FrameReader(film) as reader:
         for first, last in [(0, 3), (4, 4), (90, 97), (97, 99), (60, 64), (120, 129), (0, 0), (110, 111)]:
             found = reader.read(first, last)
@@ -115,7 +118,7 @@ def test_the_sound_is_the_one_given(tmp_path, sound, suffix, copied):
     with out.open("wb") as file, FilmWriter(file, suffix, 30, 33, 51, given, metadata={"comment": "who"}) as writer:
         assert writer.copied == copied
         for number in range(40):
-            writer.write(np.full((33, 51, 3), level(number), np.uint8))
+            writer.write([np.full((33, 51, 3), level(number), np.uint8)])
     if copied:
         assert stream_bytes(str(given)) == stream_bytes(io.BytesIO(out.read_bytes()))
     film, _ = survey(out)

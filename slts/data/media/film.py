@@ -1,7 +1,7 @@
 """Films read and written frame by frame at their own size, so that their length takes no memory."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -64,18 +64,19 @@ class Film:
 
 
 class Survey:
-    """One reading of a film from beginning to end: iterating gives frames ``every`` seconds, then ``film`` is there.
+    """One reading of a film from beginning to end: iterating gives frames ``every`` seconds of the first ``seconds``,
+    then ``film`` is there.
 
     Each is (index, (H, W, 3) uint8 RGB, upright). Raises Reject, on iteration: unreadable, truncated, no_video,
     no_stream or too_large.
     """
 
-    def __init__(self, file: Path, every: float, streams: Streams = AS_PLAYERS):
-        self.file, self.every, self.streams = file, every, streams
+    def __init__(self, file: Path, every: float, streams: Streams = AS_PLAYERS, seconds: float = np.inf):
+        self.file, self.every, self.streams, self.seconds = file, every, streams, seconds
         self.film: Film | None = None
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
-        stamps, keys, upright, due, size = [], [0], _Upright(), -np.inf, None
+        stamps, keys, upright, due, end, size = [], [0], _Upright(), -np.inf, np.inf, None
         with open_media(self.file, streams=self.streams) as container:
             stream = video_stream(container)
             declared, index = declared_rates(stream), has_index(container)
@@ -91,7 +92,9 @@ class Survey:
                     stamps[0] = frame_time(frame, stream, container)
                     size = upright(frame).shape[:2]
                 time = stamps[-1] if stamps[-1] is not None else number / (declared[0] if declared else 25)
-                if time >= due - TOLERANCE:
+                if number == 0:
+                    end = time + self.seconds
+                if due - TOLERANCE <= time <= end + TOLERANCE:
                     due = time + self.every
                     yield number, upright(frame)
         if not stamps:
@@ -233,8 +236,12 @@ class FilmWriter:
             if kind is None:
                 self.target.close()
 
-    def write(self, frame: np.ndarray) -> None:
-        """A picture (H, W, 3) uint8 RGB, and the sound up to it."""
+    def write(self, frames: Iterable[np.ndarray]) -> None:
+        """Pictures (H, W, 3) uint8 RGB, each with the sound up to it."""
+        for frame in frames:
+            self._write(frame)
+
+    def _write(self, frame: np.ndarray) -> None:
         if any(self.odd):
             frame = np.pad(frame, ((0, self.odd[0]), (0, self.odd[1]), (0, 0)), mode="edge")
         rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
