@@ -91,18 +91,15 @@ class Cluster:
         ray = self.join()
         call = ray.remote(num_cpus=1, max_retries=RETRIES)(_call)
         left, running, results = iter(enumerate(jobs)), {}, {}
-        try:
-            for turn in range(len(jobs)):
-                while turn not in results:
-                    for number, job in islice(left, (self.workers or WAITING) - len(running)):
-                        running[call.remote(pickle.dumps((function, job)), here)] = number
-                    reference = _one_done(ray, running)
-                    results[running.pop(reference)], items = _outcome(ray, reference)
-                    advance(items)
-                yield results.pop(turn)
-        finally:
-            for reference in running:
-                ray.cancel(reference, force=True)
+        # Where this ends early, what Ray has begun ends with this process: to cancel it may take Ray itself down.
+        for turn in range(len(jobs)):
+            while turn not in results:
+                for number, job in islice(left, (self.workers or WAITING) - len(running)):
+                    running[call.remote(pickle.dumps((function, job)), here)] = number
+                reference = _one_done(ray, running)
+                results[running.pop(reference)], items = _outcome(ray, reference)
+                advance(items)
+            yield results.pop(turn)
 
 
 def _one_done(ray, running: dict):

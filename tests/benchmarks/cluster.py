@@ -14,6 +14,7 @@ With --kill one node is killed in the middle of each command, whose files are he
 import argparse
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -163,6 +164,7 @@ def main() -> None:
     parser.add_argument("--kill", action="store_true")
     parser.add_argument("commands", nargs="*", metavar="command")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the nodes are stopped
     with tempfile.TemporaryDirectory() as folder:
         commands = options.commands or [*LEFT]
         make_inputs(Path(folder), options.clips, commands)

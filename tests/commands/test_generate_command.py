@@ -184,3 +184,10 @@ def test_shards_are_not_written_over_by_the_estimate_of_their_offsets(speaking, 
     before = (data / "corpus.json").read_bytes()
     status, said = command("offsets", f"run={speaking}", f"data={data}", f"out={data}/corpus.json")
     assert status == 2 and "never overwritten" in said and (data / "corpus.json").read_bytes() == before
+
+
+def test_an_evaluation_without_its_cluster_is_refused_before_it_generates(speaking):
+    before = sorted(speaking.iterdir())
+    status, said = command("evaluate", f"run={speaking}", "engine=ray", "address=localhost:1")
+    assert status == 2 and "address=localhost:1: no cluster there" in said and len(said.splitlines()) == 1
+    assert sorted(speaking.iterdir()) == before
