@@ -12,7 +12,7 @@ wanted=$(cat pyproject.toml constraints.txt | sha256sum | cut -c1-16)
 if [ "$(cat .venv/.installed 2>/dev/null)" != "$wanted" ]; then
   say "installing slts and its libraries into .venv (some minutes, 4 to 7 GB)"
   [ -x .venv/bin/python ] || "$PYTHON" -m venv .venv
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[synth,dev,demo,mos,cluster]'
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[synth,dev,demo,mos,cluster,storage]'
   echo "$wanted" > .venv/.installed
 fi
 export PATH="$PWD/.venv/bin:$PATH"
