@@ -267,7 +267,7 @@ def test_other_corpora_are_read_from_folders_only(tmp_path):
 
 def test_workers_that_see_another_place_are_found_out(sent, monkeypatch):
     monkeypatch.setattr(preparation, "make_shard", lambda *_: None)  # of the memory of another process
-    with pytest.raises(UserError, match=r"out=memory://made/corpus: \w+-000000\.tar was made and is not there"):
+    with pytest.raises(UserError, match=r"out=memory://made/corpus: \w+-000000\.tar is not there once it was made"):
         make_corpus(config(sent, OUT))
 
 
