@@ -26,6 +26,8 @@ CONTROLS = {"recorded": "real", "unsynced": "unsynced", "mismatched": "mismatche
 """Rows beside a system, by the end of the columns' names."""
 CHANCE = 0.6931
 """ln 2, the loss of an expert that has learned nothing."""
+BEGINNING = 400
+"""Training steps within which an expert begins to learn, or does not."""
 
 
 def published_lip_sync(file: Path | None = None) -> pd.DataFrame:
@@ -105,17 +107,22 @@ def experts(records: list[dict], file: Path | None = None) -> pd.DataFrame:
 
 
 def learning_curves(records: list[dict]) -> Picture | None:
-    """The loss of experts by training step; None without a record."""
+    """The loss of experts by training step, in the BEGINNING, means over what is alike; None without a record."""
     if not records:
         return None
-    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    figure = Figure(figsize=(7.4, 3.2), layout="constrained")
     axis = figure.subplots()
+    by_name: dict[str, dict[int, list[float]]] = {}
     for record in records:
-        steps, losses = zip(*record["loss"], strict=True)
-        axis.plot(steps, losses, label=f"{_corpus(record)}, sync={record['sync']}, T_v {record['frames']}")
+        points = by_name.setdefault(f"{_corpus(record)}, sync={record['sync']}, T_v {record['frames']}", {})
+        for step, loss in record["loss"]:
+            if step <= BEGINNING:
+                points.setdefault(step, []).append(loss)
+    for name, points in by_name.items():
+        axis.plot(points.keys(), [sum(losses) / len(losses) for losses in points.values()], linewidth=1, label=name)
     axis.axhline(CHANCE, color="grey", linewidth=0.8, label="ln 2 = 0.69: nothing learned")
     axis.set(xlabel="step", ylabel="cross-entropy of the cosine")
-    axis.legend(fontsize=8)
+    figure.legend(loc="outside right upper", fontsize=7)
     return Picture.of(figure)
 
 
