@@ -9,7 +9,6 @@ import hashlib
 import importlib.util
 import logging
 import os
-import pickle
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -95,7 +94,7 @@ class Cluster:
         for turn in range(len(jobs)):
             while turn not in results:
                 for number, job in islice(left, (self.workers or WAITING) - len(running)):
-                    running[call.remote(pickle.dumps((function, job)), here)] = number
+                    running[call.remote([ray.put((function, job))], here)] = number
                 reference = _one_done(ray, running)
                 results[running.pop(reference)], items = _outcome(ray, reference)
                 advance(items)
@@ -200,8 +199,11 @@ class Failure:
         return UserError(f"engine=ray, node {self.node}: {self.reason}")
 
 
-def _call(work: bytes, here: Place) -> tuple[object, int] | Failure:
-    """On a node: the result of a job and the number of its items. ``work`` is the function and the job, pickled."""
+def _call(work: list, here: Place) -> tuple[object, int] | Failure:
+    """On a node: the result of a job and the number of its items. ``work`` holds Ray's reference to the function and
+    the job, which Ray leaves to be fetched within a list: the node is looked at before anything of it is loaded."""
+    import ray  # pyright: ignore[reportMissingImports]  an extra
+
     node = socket.gethostname()
     if difference := here.differs():
         return Failure(node, difference)
@@ -215,7 +217,7 @@ def _call(work: bytes, here: Place) -> tuple[object, int] | Failure:
         ticks += 1
 
     try:
-        function, job = pickle.loads(work)
+        function, job = _fetched(ray, work[0])
         return function(job, tick), ticks
     except UserError as error:
         return Failure(node, str(error))
@@ -223,6 +225,14 @@ def _call(work: bytes, here: Place) -> tuple[object, int] | Failure:
         return Failure(node, str(disk_fault(error) or error), error.errno)
     except Exception as error:
         return Failure(node, f"{type(error).__name__}: {error}; engine=local would give the traceback")
+
+
+def _fetched(ray, reference) -> tuple[Callable, object]:
+    """What a reference stands for. Raises what its loading raised, which Ray wraps."""
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RaySystemError as error:
+        raise error.client_exc from None
 
 
 def _sign(path: Path) -> str | None:
