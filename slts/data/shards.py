@@ -35,6 +35,8 @@ LARGEST = 256 << 20
 BLOCK = tarfile.BLOCKSIZE
 HEADER = 1 << 20
 """Bytes that a header may have; tarfile would read what an extended header claims into memory."""
+HEADERS = 8 * BLOCK
+"""Bytes that the headers of one member of ours stay below: a plain one, and before it perhaps one of a long name."""
 NAME = re.compile(rf"(?P<key>[A-Za-z0-9_-]+)\.(?P<suffix>{'|'.join(MEMBERS)}|[a-z0-9_]+\.flac)")
 
 
@@ -130,10 +132,10 @@ def read_member(file: io.FileIO, header: int) -> tuple[str, bytes]:
     """
     file.seek(header)
     try:
-        member = tarfile.TarFile(fileobj=file).firstmember
+        member = tarfile.TarFile(fileobj=io.BytesIO(file.read(HEADERS))).firstmember
         name = member and NAME.fullmatch(member.name)
         if name and member.size <= LARGEST:
-            file.seek(member.offset_data)
+            file.seek(header + member.offset_data)
             return name["key"], file.read(member.size)
     except (tarfile.TarError, ValueError):
         pass
