@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 from commands import arguments, slts, train
 
-from slts.data.assembly import assemble_shard, facts_of, merge_shards
-from slts.data.claim import claimed
+from slts.data.assembly import assemble_shard, merge_facts
+from slts.data.destination import Folder
 from slts.data.media import decode_flac, encode_flac
 from slts.data.shards import read_corpus_json, read_shard
 from slts.reporting.paired import scored_clips
@@ -144,7 +144,7 @@ def clips(folder: Path, given: dict[str, str]) -> tuple[Path, Path]:
         for sample in samples:
             stranger = sample["json"]["speaker"] == unseen
             if stranger == (of == "test"):
-                yield sample | {"json": sample["json"] | {"speaker": voice}}
+                yield sample | {"json": sample["json"] | {"speaker": voice}} if stranger else sample
 
     derive(whole, out, split, {"unseen": unseen})
     return out, whole / "recogniser"
@@ -171,13 +171,14 @@ def derive(source: Path, out: Path, change: Callable[[list[dict], str], Iterable
     corpus = read_corpus_json(source)
     if (out / "corpus.json").exists():
         return
-    with claimed(out, corpus["config"] | told):
-        files = [out / shard["file"] for shard in corpus["shards"]]
+    place, files = Folder(out), [shard["file"] for shard in corpus["shards"]]
+    with place.claimed(corpus["config"] | told):
         for file in files:
-            if facts_of(file) is None:
-                assemble_shard(file, change(list(read_shard(source / file.name)), file.name.partition("-")[0]), [])
+            if file not in place.finished([file]):
+                samples = change(list(read_shard(source / file)), file.partition("-")[0])
+                assemble_shard(out / file, samples, [])
         kept = {"synthesised": corpus["synthesised"]} if "synthesised" in corpus else {}
-        merge_shards(out, files, corpus["name"], corpus["config"], kept)
+        merge_facts(place.write, list(place.finished(files).values()), corpus["name"], corpus["config"], kept)
 
 
 def steps_of(given: dict[str, str]) -> tuple[int, int]:

@@ -82,31 +82,6 @@ def assemble_shard(path: Path, samples: Iterable[dict], rejected: list[dict]) ->
         temporary.unlink()
 
 
-def merge_shards(
-    out: Path,
-    shards: list[Path],
-    name: str,
-    settings: dict,
-    extra: dict | None = None,
-    rejected_before: list | None = None,
-) -> dict:
-    """Write rejected.jsonl and corpus.json from the sidecars of finished shards, and return the latter.
-
-    Args:
-        out: their folder.
-        shards: SPLIT-NNNNNN.tar in their order.
-        name: of the corpus.
-        settings: how it was prepared, ``size`` among it.
-        extra: further keys of corpus.json.
-        rejected_before: lines of the ledger from an earlier step.
-
-    Raises:
-        UserError: no shard holds a clip.
-    """
-    found = [json.loads(sidecar(path).read_text()) for path in shards]
-    return merge_facts(lambda file, data: write_whole(out / file, data), found, name, settings, extra, rejected_before)
-
-
 def merge_facts(
     write: Callable[[str, bytes], None],
     found: list[dict],
@@ -115,7 +90,19 @@ def merge_facts(
     extra: dict | None = None,
     rejected_before: list | None = None,
 ) -> dict:
-    """As ``merge_shards``, of the facts of shards that lie anywhere; ``write`` is given the name and bytes of files."""
+    """Write rejected.jsonl and corpus.json of finished shards, and return the latter.
+
+    Args:
+        write: is given the name and the bytes of each file.
+        found: what the sidecars of the shards hold, in the order of the shards.
+        name: of the corpus.
+        settings: how it was prepared, ``size`` among it.
+        extra: further keys of corpus.json.
+        rejected_before: lines of the ledger from an earlier step.
+
+    Raises:
+        UserError: no shard holds a clip.
+    """
     parts = [(facts["file"].partition("-")[0], facts) for facts in found]
     rejected = [*(rejected_before or []), *(reject for _, facts in parts for reject in facts["rejected"])]
     lines = "".join(json.dumps(reject, ensure_ascii=False) + "\n" for reject in rejected)

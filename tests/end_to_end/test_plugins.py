@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, slts
 
-from slts.data.assembly import assemble_shard, merge_shards
+from slts.data.assembly import assemble_shard, merge_facts
+from slts.data.destination import Folder
 from slts.data.shards import index_shard, read_corpus_json
 
 pytestmark = pytest.mark.long
@@ -51,15 +52,15 @@ def corpus(command, tmp_path_factory) -> Path:
 def with_a_second_sound(corpus: Path, out: Path) -> Path:
     """The corpus with KEY.second.flac, its own sound, in every sample."""
     out.mkdir()
-    facts, shards = read_corpus_json(corpus), []
+    facts, place = read_corpus_json(corpus), Folder(out)
     for shard in facts["shards"]:
         data, samples = (corpus / shard["file"]).read_bytes(), []
         for entry in index_shard(corpus / shard["file"]):
             read = {name: data[at : at + size] for name, (at, size) in entry["members"].items()}
             samples.append({"key": entry["key"], **read, "json": json.loads(read["json"]), "second.flac": read["flac"]})
-        shards.append(out / shard["file"])
-        assemble_shard(shards[-1], samples, [])
-    merge_shards(out, shards, facts["name"], facts["config"])
+        assemble_shard(out / shard["file"], samples, [])
+    found = place.finished([shard["file"] for shard in facts["shards"]])
+    merge_facts(place.write, list(found.values()), facts["name"], facts["config"])
     return out
 
 
