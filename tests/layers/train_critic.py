@@ -37,4 +37,4 @@ def train_critic(rank: int, ranks: int, meeting: Path, out: Path) -> None:
         first, second = toy.critic.nets[0], toy.critic.nets[-1]
         of = (toy.generator, first.score, first, second)
         out.write_text(json.dumps([sum(p.abs().sum() for p in module.parameters()).item() for module in of]))
-    torch.distributed.destroy_process_group()
+    # The group goes with the process: its destructor may hold the GIL as it waits for a thread that wants it.
