@@ -22,7 +22,7 @@ def main(config) -> int:
     from slts.data.location import refuse_addresses
     from slts.errors import UserError
 
-    refuse_addresses(config, "data", "input", "out")
+    refuse_addresses(config, "data", "input", *(["out"] if config.data is None else []))
     if (config.input is None) == (config.data is None):
         given = "neither" if config.input is None else "both"
         raise UserError(f"slts generate speaks videos (input=...) or a prepared corpus (data=...), and got {given}")
@@ -40,7 +40,7 @@ def main(config) -> int:
 
 
 def _speak_corpus(config) -> int:
-    from slts.data.claim import MARKER
+    from slts.data.destination import destination
     from slts.data.engine import engine_of
     from slts.systems.contract import SPEECH
     from slts.systems.synthesis import synthesise_corpus
@@ -48,14 +48,14 @@ def _speak_corpus(config) -> int:
 
     names = [config.run] if isinstance(config.run, str) else config.run
     runs = [load_run_giving((SPEECH,), "slts generate", name, config.checkpoint) for name in names]
-    data, out = Path(config.data), Path(config.out)
-    engine = engine_of(config, data / "corpus.json", out / MARKER)
+    data, out = Path(config.data), destination(config)
+    engine = engine_of(config, data / "corpus.json", *out.shared)
     corpus = synthesise_corpus(runs, data, out, config.batch_size, config.folds, engine, config.part)
     if corpus is None:
         print(f"part {config.part} is in {out}; the last part to be done writes corpus.json")
         return 0
     clips = sum(split["clips"] for split in corpus["splits"].values())
-    print(f"{clips} clips spoken into {config.out}, as KEY.synth.flac beside what was recorded")
+    print(f"{clips} clips spoken into {out}, as KEY.synth.flac beside what was recorded")
     return 0
 
 

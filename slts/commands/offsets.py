@@ -53,8 +53,10 @@ def _check(config) -> None:
         )
     if config.method == "slts" and config.weights is not None:
         raise UserError("method=slts: weights=... are SyncNet's; leave the method out, or give run=RUN of task=slts")
-    refuse_addresses(config, "data", "out")
+    refuse_addresses(config, "data")
     shards = (Path(config.data) / "corpus.json").exists()
+    if config.action != "apply" or not shards:
+        refuse_addresses(config, "out")
     chosen = [f"{kind}_stream=" for kind in ("video", "audio") if config[f"{kind}_stream"] is not None]
     if chosen and (config.method == "regression" or shards):
         raise UserError(f"{chosen[0]} chooses among the streams of videos, and shards have one of a kind; leave it out")
@@ -107,11 +109,12 @@ def _estimate(config) -> int:
 
 def _apply(config) -> int:
     from slts.commands.offsets_of_videos import repair_videos
+    from slts.data.destination import destination
     from slts.data.engine import engine_of
     from slts.data.shards import read_corpus_json
     from slts.offsets.repair import repair_corpus
 
-    data, out = Path(config.data), Path(config.out)
+    data = Path(config.data)
     if not (data / "corpus.json").exists():
         return repair_videos(config)
     if before := read_corpus_json(data).get("repaired"):
@@ -121,7 +124,9 @@ def _apply(config) -> int:
         offsets = given_offsets(config)
     else:
         offsets = {r["key"]: r["offset_ms"] for r in counted_rows(_shard_rows(config)[0], config.above_confidence)}
-    corpus = repair_corpus(data, offsets, method_of(config), out, engine_of(config, data / "corpus.json"))
+    out = destination(config)
+    engine = engine_of(config, data / "corpus.json", *out.shared)
+    corpus = repair_corpus(data, offsets, method_of(config), out, engine)
     clips = sum(split["clips"] for split in corpus["splits"].values())
     print(
         f"{clips} clips written to {out}, offsets of {method_of(config)} taken out; what became too short is in"

@@ -31,14 +31,32 @@ def destination(config) -> "Folder | Bucket":
     return Bucket(storage(address))
 
 
+def fault_of(out: "Folder | Bucket", error: OSError) -> UserError:
+    """Why shards could not be made there."""
+    place = out.path if isinstance(out, Folder) else scratch()
+    reason = error.strerror or error
+    return disk_fault(error, [place]) or UserError(f"out={out}: cannot be written ({reason}); choose another")
+
+
+def refuse_source(out: "Folder | Bucket", data: Path) -> None:
+    """Raises UserError where a corpus would be written over itself."""
+    if isinstance(out, Folder) and out.path.resolve() == data.resolve():
+        raise UserError(f"out={out} is the source, which is never overwritten; choose another folder")
+
+
 class Folder:
     """A folder of this machine, or one that several share."""
 
     def __init__(self, path: Path):
-        self.path, self.marker = path, path / MARKER
+        self.path = path
 
     def __str__(self) -> str:
         return str(self.path)
+
+    @property
+    def shared(self) -> tuple[Path, ...]:
+        """By which a node tells that it sees the place as this machine does, once it is claimed."""
+        return (self.path / MARKER,)
 
     def claimed(self, settings: dict, with_others: bool = False):
         """See slts.data.claim."""
@@ -67,7 +85,7 @@ class Folder:
 class Bucket:
     """An address, which shards are sent to one by one as they are made; none stays on this machine."""
 
-    marker = None
+    shared: tuple[Path, ...] = ()
 
     def __init__(self, there: Storage):
         self.there = there

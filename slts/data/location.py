@@ -39,7 +39,7 @@ def refuse_addresses(config, *keys: str) -> None:
     for key in keys:
         if is_remote(config[key]):
             given = without_secrets(config[key])
-            raise UserError(f"{key}={given}: slts prepare and slts train take addresses; copy it, and give the folder")
+            raise UserError(f"{key}={given}: no address is taken here; copy it, and give the folder")
 
 
 def recorded_data(data: str | Path, where: str) -> Path:

@@ -102,7 +102,7 @@ def prepare_corpus(
     settings["utterances"] = hashlib.sha256(listing.encode()).hexdigest()
     jobs = _jobs(utterances, out, recipe, config.shard_clips)
     read = (config.root and not is_address(config.root) and Path(config.root), utterances and utterances[0].video)
-    engine = engine_of(config, *(path for path in (out.marker, *read) if isinstance(path, Path)))
+    engine = engine_of(config, *out.shared, *(path for path in read if isinstance(path, Path)))
 
     def merge(made: list[dict]) -> dict:
         passed_over = [_unread_line(path, Path(config.root)) for path in unread]

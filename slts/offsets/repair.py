@@ -10,21 +10,22 @@ import numpy as np
 from slts.audio import SAMPLE_RATE
 from slts.data.assembly import assemble_shard, merge_facts, rejections
 from slts.data.clip import Reject
-from slts.data.destination import Folder
+from slts.data.destination import Bucket, Folder, fault_of, refuse_source
 from slts.data.engine import Engine
 from slts.data.making import make_shards
 from slts.data.media import decode_flac, decode_frames, encode_flac, encode_h264
 from slts.data.parallel import HERE
 from slts.data.shard_source import is_sound
 from slts.data.shards import MEMBERS, index_shard, read_corpus_json, read_shard
-from slts.errors import UserError, disk_fault
+from slts.errors import UserError
 
 
 @dataclass(frozen=True)
 class Job:
     """One shard to repair."""
 
-    path: Path
+    out: Folder | Bucket
+    file: str
     source: Path
     digest: str | None
     """SHA-256 of the source."""
@@ -34,15 +35,13 @@ class Job:
     """Seconds that a clip must have."""
 
     @property
-    def file(self) -> str:
-        return self.path.name
-
-    @property
     def clips(self) -> int:
         return len(self.offsets)
 
 
-def repair_corpus(data: Path, offsets: dict[str, float], method: str, out: Path, engine: Engine = HERE) -> dict:
+def repair_corpus(
+    data: Path, offsets: dict[str, float], method: str, out: Folder | Bucket, engine: Engine = HERE
+) -> dict:
     """Write the corpus in ``data`` to ``out`` with its clips shifted into sync; shards finished earlier are kept.
 
     A clip without an offset, and one that was repaired before, stays as it is. One that becomes shorter than the
@@ -53,7 +52,7 @@ def repair_corpus(data: Path, offsets: dict[str, float], method: str, out: Path,
         data: shards of slts prepare.
         offsets: milliseconds by key, positive where the video lags the audio.
         method: what found them, recorded in corpus.json.
-        out: another folder.
+        out: another folder, or an address.
         engine: repairs the shards, a job each.
 
     Returns:
@@ -64,8 +63,7 @@ def repair_corpus(data: Path, offsets: dict[str, float], method: str, out: Path,
             offset, or a shard is not the one that corpus.json records.
     """
     corpus = read_corpus_json(data)
-    if out.resolve() == data.resolve():
-        raise UserError(f"out={out} is the source, which is never overwritten; choose another folder")
+    refuse_source(out, data)
     entries = {shard["file"]: index_shard(data / shard["file"]) for shard in corpus["shards"]}
     if further := {name for some in entries.values() for entry in some for name in entry["members"]} - set(MEMBERS):
         raise UserError(
@@ -83,19 +81,18 @@ def repair_corpus(data: Path, offsets: dict[str, float], method: str, out: Path,
     }
     shortest = corpus["config"].get("min_seconds", 1.0)
     jobs = [
-        Job(out / file, data / file, shard.get("sha256"), {e["key"]: offsets.get(e["key"]) for e in some}, shortest)
+        Job(out, file, data / file, shard.get("sha256"), {e["key"]: offsets.get(e["key"]) for e in some}, shortest)
         for shard, (file, some) in zip(corpus["shards"], entries.items(), strict=True)
     ]
-    place, record = Folder(out), {"repaired": {"of": corpus["hash"], "method": method}}
+    record = {"repaired": {"of": corpus["hash"], "method": method}}
 
     def merge(found: list[dict]) -> dict:
-        return merge_facts(place.write, found, corpus["name"], corpus["config"], record, rejections(data))
+        return merge_facts(out.write, found, corpus["name"], corpus["config"], record, rejections(data))
 
     try:
-        return make_shards(_repair_shard, jobs, merge, place, settings, engine, "repairing")
+        return make_shards(_repair_shard, jobs, merge, out, settings, engine, "repairing")
     except OSError as error:
-        fault = disk_fault(error, [out])
-        raise fault or UserError(f"out={out}: cannot be written ({error.strerror or error}); choose another") from None
+        raise fault_of(out, error) from None
 
 
 def _repair_shard(job: Job, tick: Callable[[], None]) -> None:
@@ -116,7 +113,8 @@ def _repair_shard(job: Job, tick: Callable[[], None]) -> None:
                 ) from None
             tick()
 
-    assemble_shard(job.path, repaired(), rejected)
+    with job.out.shard(job.file) as path:
+        assemble_shard(path, repaired(), rejected)
 
 
 def repair_sample(sample: dict, offset_ms: float | None, shortest: float) -> dict:

@@ -10,13 +10,13 @@ from torch.nn import functional
 
 from slts.data.assembly import assemble_shard, merge_facts, rejections
 from slts.data.batch import collate
-from slts.data.destination import Folder
+from slts.data.destination import Bucket, Folder, fault_of, refuse_source
 from slts.data.engine import Engine
 from slts.data.making import make_shards
 from slts.data.media import encode_flac
 from slts.data.parallel import HERE
 from slts.data.shards import read_corpus_json, read_shard
-from slts.errors import UserError, disk_fault
+from slts.errors import UserError
 from slts.systems.cross_fit import Speakers, speakers
 from slts.systems.trained import TrainedRun
 from slts.training.rng import rng_aside
@@ -29,21 +29,18 @@ SYNTH = "synth"
 class Job:
     """One shard to speak."""
 
-    path: Path
+    out: Folder | Bucket
+    file: str
     clips: int
     source: Path
     voices: Speakers
     batch_size: int
 
-    @property
-    def file(self) -> str:
-        return self.path.name
-
 
 def synthesise_corpus(
     runs: Sequence[TrainedRun],
     data: Path,
-    out: Path,
+    out: Folder | Bucket,
     batch_size: int = 16,
     folds: int = 1,
     engine: Engine = HERE,
@@ -57,7 +54,7 @@ def synthesise_corpus(
     Args:
         runs: give speech; one, or with ``folds`` those of ``slts.systems.cross_fit.speakers``.
         data: shards of slts prepare whose speakers and frame rates the runs know.
-        out: another folder.
+        out: another folder, or an address.
         folds: of the training clips, each spoken by the run that did not learn from it; 1 is all by the one run.
         engine: speaks the shards, a job each.
         part: as in slts.data.making.make_shards.
@@ -72,8 +69,9 @@ def synthesise_corpus(
             the disk is full.
     """
     corpus = read_corpus_json(data)
+    refuse_source(out, data)
     for run in runs:
-        _refuse(run, corpus, data, out)
+        _refuse(run, corpus, data)
     voices = speakers(runs, folds, corpus, data)
     made = {"of": corpus["hash"], **voices.provenance()}
     # What is known of the corpus beyond its shards, that it was repaired for one, stays known.
@@ -82,27 +80,24 @@ def synthesise_corpus(
     for split in dict.fromkeys(file.partition("-")[0] for file in files):
         for run in voices.runs:
             run.dataset(data, split)  # refuses what it cannot read before anything is written
-    jobs = [Job(out / file, clips, data / file, voices, batch_size) for file, clips in files.items()]
-    place, settings = Folder(out), corpus["config"] | {"synthesis": made}
+    jobs = [Job(out, file, clips, data / file, voices, batch_size) for file, clips in files.items()]
+    settings = corpus["config"] | {"synthesis": made}
 
     def merge(found: list[dict]) -> dict:
-        return merge_facts(place.write, found, corpus["name"], corpus["config"], record, rejections(data))
+        return merge_facts(out.write, found, corpus["name"], corpus["config"], record, rejections(data))
 
     try:
-        return make_shards(_speak_shard, jobs, merge, place, settings, engine, "speaking", part)
+        return make_shards(_speak_shard, jobs, merge, out, settings, engine, "speaking", part)
     except OSError as error:
-        fault = disk_fault(error, [out])
-        raise fault or UserError(f"out={out}: cannot be written ({error.strerror or error}); choose another") from None
+        raise fault_of(out, error) from None
 
 
-def _refuse(run: TrainedRun, corpus: dict, data: Path, out: Path) -> None:
-    if out.resolve() == data.resolve():
-        raise UserError(f"out={out} is the source, which is never overwritten; choose another folder")
+def _refuse(run: TrainedRun, corpus: dict, data: Path) -> None:
     if before := corpus.get("synthesised"):
         raise UserError(
             f"data={data} was spoken by the run {before.get('run')} already; give the corpus that it was made from,"
             f" whose corpus.json has the hash {before.get('of')}: slts generate run={run.directory.path} data=FOLDER"
-            f" out={out}"
+            " out=..."
         )
     if strangers := sorted({*corpus["speakers"]} - {*run.corpus["speakers"]}):
         raise UserError(
@@ -123,7 +118,8 @@ def _speak_shard(job: Job, tick: Callable[[], None]) -> None:
             yield sample
             tick()
 
-    assemble_shard(job.path, counted(), [])
+    with job.out.shard(job.file) as path:
+        assemble_shard(path, counted(), [])
 
 
 def _spoken(voices: Speakers, shard: Path, batch_size: int) -> Iterator[dict]:

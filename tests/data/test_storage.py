@@ -303,10 +303,11 @@ def test_videos_are_read_from_the_web(videos, folder, tmp_path):
     ("verb", "given"),
     [
         ("generate", ["run=r", "out=o", override("data", "s3://u:hunter2@b/c")]),
-        ("generate", ["run=r", "data=d", override("out", "s3://u:hunter2@b/c")]),
+        ("generate", ["run=r", "input=d", override("out", "s3://u:hunter2@b/c")]),
         ("offsets", [override("data", "s3://u:hunter2@b/c")]),
+        ("offsets", ["data=d", "action=apply", override("out", "s3://u:hunter2@b/c")]),
     ],
 )
-def test_other_commands_say_that_they_take_folders(verb, given):
-    with pytest.raises(UserError, match=r"=s3://\*\*\*@b/c: slts prepare and slts train take addresses; copy it"):
+def test_where_folders_alone_are_known_it_is_said(verb, given):
+    with pytest.raises(UserError, match=r"=s3://\*\*\*@b/c: no address is taken here; copy it"):
         import_module(f"slts.commands.{verb}").main(compose(verb, given)[0])

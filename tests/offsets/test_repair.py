@@ -10,7 +10,9 @@ import pytest
 from conftest import ROOT
 from flash_and_beep import beep, flash, flash_frames, onset, write_video
 
+from slts.cli import run
 from slts.data.clip import Reject
+from slts.data.destination import Folder
 from slts.data.media import decode_flac, decode_frames, encode_flac, encode_h264
 from slts.data.shards import index_shard
 from slts.errors import UserError
@@ -73,10 +75,19 @@ def test_a_damaged_ledger_stops_no_repair(tiny_corpus, tmp_path, caplog):
     kept = {"source": "x.mp4", "reason": "no_face", "detail": ""}
     (data / "rejected.jsonl").write_bytes(b"\xff\xfe\n" + json.dumps(kept).encode() + b'\n{"no": "reason"}\n{"source')
     [key] = [entry["key"] for entry in index_shard(data / "test-000000.tar")][:1]
-    corpus = repair_corpus(data, {key: 40.0}, "the truth", out)
+    corpus = repair_corpus(data, {key: 40.0}, "the truth", Folder(out))
     assert corpus["rejected"] == {"no_face": 1}
     assert [json.loads(line) for line in (out / "rejected.jsonl").read_text().splitlines()] == [kept]
     assert caplog.messages == [f"{data}/rejected.jsonl, line 1: no JSON object, and 1 more such lines; left out"]
+
+
+def test_repaired_to_an_address_are_the_bytes_of_the_folder(tiny_corpus, tmp_path):
+    entries = [entry for shard in tiny_corpus.glob("*.tar") for entry in index_shard(shard)]
+    (tmp_path / "o.csv").write_text("key,offset_ms\n" + "".join(f"{entry['key']},40\n" for entry in entries))
+    for out in (tmp_path / "folder", f"file://{tmp_path}/there"):
+        assert run("offsets", ["action=apply", f"data={tiny_corpus}", f"offsets={tmp_path}/o.csv", f'out="{out}"']) == 0
+    made = {path.name: path.read_bytes() for path in (tmp_path / "folder").iterdir() if path.name != ".prepare.lock"}
+    assert made == {path.name: path.read_bytes() for path in (tmp_path / "there").iterdir()} and len(made) > 4
 
 
 def test_a_full_disk_leaves_no_half_repaired_video(tmp_path):
@@ -102,5 +113,5 @@ def test_a_shard_that_is_not_the_recorded_one_is_not_repaired(tiny_corpus, tmp_p
     data[offset + size] ^= 1  # in the padding, which no decoder notices
     shard.write_bytes(data)
     with pytest.raises(UserError, match=rf"{shard.name}: its SHA-256 is not that of corpus\.json"):
-        repair_corpus(corpus, {entry["key"]: 40.0}, "test", tmp_path / "out")
+        repair_corpus(corpus, {entry["key"]: 40.0}, "test", Folder(tmp_path / "out"))
     assert not list((tmp_path / "out").glob("train-*.tar"))

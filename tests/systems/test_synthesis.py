@@ -66,6 +66,13 @@ def test_the_rest_of_every_sample_is_as_it_was(tiny_corpus, spoken):
     assert before["hash"] != after["hash"] and verify_corpus(spoken).faults == []
 
 
+def test_spoken_to_an_address_are_the_bytes_of_the_folder(speaking, tiny_corpus, spoken, tmp_path):
+    status, said = speak(speaking, tiny_corpus, f'"file://{tmp_path}/there"')
+    assert status == 0 and f"24 clips spoken into file://{tmp_path}/there" in said, said
+    for path in [*shards(spoken), spoken / "corpus.json"]:
+        assert path.read_bytes() == (tmp_path / "there" / path.name).read_bytes()
+
+
 def test_plain_webdataset_reads_it(spoken):
     sample = next(iter(webdataset.WebDataset(str(shards(spoken)[0]), shardshuffle=False)))
     assert {"mp4", "flac", "json", "synth.flac"} <= sample.keys() and sample["synth.flac"][:4] == b"fLaC"
