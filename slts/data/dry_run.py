@@ -36,6 +36,8 @@ STRATA = 12
 """Of which two files each are read."""
 CHUNKS = 3
 """Most chunks of one file that are made; the others are taken for like them."""
+MANY = 20_000
+"""Shards above which larger ones are advised: every process that trains keeps the list of all."""
 BUSY = 0.75
 """Part of the time that a core works below which this is said."""
 
@@ -121,6 +123,9 @@ def report(config, utterances: list[Utterance], inject: Callable[..., Clip] | No
     console.print(table)
     console.print("work: " + ", ".join(f"{name} {share:.0%}" for name, share in sample.shares().items()))
     console.print(_rejections(sample.measured, len(utterances)), markup=False)
+    if (shards := clips.value / config.shard_clips) > MANY:
+        larger = ceil(clips.value / MANY)
+        console.print(f"{shards:.0f} shards, whose list every process keeps; shard_clips={larger} makes {MANY} of them")
     busy = sum(file.stages.total() for file in sample.measured) / sum(
         file.listing + file.seconds for file in sample.measured
     )

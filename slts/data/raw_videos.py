@@ -46,7 +46,7 @@ class Folder:
 
 
 class Listing:
-    """Videos behind an address: listed once, and copied one at a time when they are read."""
+    """Videos behind an address, copied one at a time when they are read."""
 
     def __init__(self, root: Storage):
         self.root, self.name = root, root.name

@@ -61,7 +61,12 @@ def test_of_a_root_read_wholly_it_says_what_prepare_then_leaves(root, tmp_path, 
 def test_the_generated_corpus_needs_neither_root_nor_out():
     said = slts("prepare", "dry_run=true", "corpus=synthetic", "clips=40", "seconds=2.4", "shard_clips=20").stdout
     assert "synthetic: 40 files, 25 of them read" in said and rows(said)["clips"] == ["40", "40", "to", "40"]
-    assert "rejected: none of 25 files, of all 40 at most 14%" in said
+    assert "rejected: none of 25 files, of all 40 at most 14%" in said and "shard_clips=" not in said
+
+
+def test_very_many_shards_are_advised_against():
+    said = slts("prepare", "dry_run=true", "corpus=synthetic", "clips=60000", "seconds=2.4", "shard_clips=1").stdout
+    assert "60000 shards, whose list every process keeps; shard_clips=3 makes 20000 of them" in said
 
 
 def test_official_layouts_are_read_through_their_readers(root, tmp_path):
