@@ -121,10 +121,11 @@ class Seed:
         run = self.run(name)
         table = run / f"heard-{heard.name if name in AV2A else 'data'}-{modalities or 'v'}.csv"
         if not table.exists():
-            chosen = [f"modalities={modalities}"] if modalities else []
+            chosen = [f"modalities={modalities}", "heard=data"] if modalities else []
             told = ("checkpoint=last", "show=0", "workers=1", f"recogniser={self.recogniser}", *chosen)
             slts("evaluate", f"run={run}", f"data={heard}", *told)
-            (run / f"clips-{evaluation_name('test', modalities=modalities)}.csv").rename(table)
+            name = evaluation_name("test", modalities=modalities, heard="data" if modalities else None)
+            (run / f"clips-{name}.csv").rename(table)
             write(self.folder.parent, self.given)
 
 

@@ -31,16 +31,18 @@ def main(config) -> None:
 
     rank, ranks = own_place()
     run = load_run_giving((SPEECH, PICTURES), "slts evaluate", config.run, config.checkpoint)
+    who = f"run={config.run} (task {run.config.task.name})"
     if config.modalities:
-        who = f"run={config.run} (task {run.config.task.name})"
         need(run.task, (MODALITIES,), who, f"modalities={config.modalities}")
         run.task.modalities = config.modalities
     modalities = run.task.modalities if MODALITIES in run.task.gives else None
     protocol = config.protocol if PICTURES in run.task.gives else None
     if config.protocol != "own":
-        need(run.task, (PICTURES,), f"run={config.run} (task {run.config.task.name})", f"protocol={config.protocol}")
+        need(run.task, (PICTURES,), who, f"protocol={config.protocol}")
+    if config.heard != "base":
+        need(run.task, (MODALITIES,), who, f"heard={config.heard}")
     data = Path(config.data) if config.data else recorded_data(run.config.data, f"run={config.run}")
-    corpus, dataset = read_corpus_json(data), run.dataset(data, config.split)
+    corpus, dataset = read_corpus_json(data), run.dataset(data, config.split, any_maker=config.heard == "data")
     evaluation = Evaluation(config, run, data, dataset, rank, ranks)
     judges = [judge(evaluation) for judge in judges_of(run.task)]
     batches = track(evaluation.batches(dataset), "generating", disable=bool(rank))
@@ -54,9 +56,11 @@ def main(config) -> None:
     clips.sort(key=lambda clip: places[clip.key])
     rows = [{**vars(clip)} for clip in clips]
     figures = {name: value for judge in judges for name, value in judge.rate(clips, rows).items()}
-    row = result_row(run.config, corpus, config.split, config.sync, run.step, len(clips), figures, modalities, protocol)
+    heard = config.heard if modalities else None
+    inputs = {"modalities": modalities, "heard": heard, "protocol": protocol}
+    row = result_row(run.config, corpus, config.split, config.sync, run.step, len(clips), figures, **inputs)
     table = write_results(run.directory, row, rows)
-    folder = run.directory.samples / evaluation_name(config.split, modalities=modalities, protocol=protocol)
+    folder = run.directory.samples / evaluation_name(config.split, **inputs)
     folder.mkdir(parents=True, exist_ok=True)
     for judge in judges:
         judge.show(clips, folder)
@@ -64,6 +68,8 @@ def main(config) -> None:
     for name, value in row.items():
         if isinstance(value, (int, float)):
             print(f"{name:>24} {value:.4g}")
+    if "synthesised" in corpus and heard == "base" and not dataset.sounds:
+        print("data= was spoken by another run, in whose place the base spoke anew; heard=data hears that run")
     for remark in (line for judge in judges for line in judge.remarks()):
         print(remark)
     print(f"row in {run.directory.results}, clips in {table}, sounds and pictures in {folder}")

@@ -21,11 +21,11 @@ CLIP_COLUMNS = ("key", *SCORES, *PREDICTED, *OFFSETS, *SYNCNET, *WORDS, *columns
 
 def result_row(
     config, corpus: dict, split: str, sync: str, step: int, clips: int, figures: dict, modalities: str | None = None,
-    protocol: str | None = None,
+    protocol: str | None = None, heard: str | None = None,
 ) -> dict:  # fmt: skip
     """The row of a split of ``clips`` clips: which run it is of, the figures that its judges gave, and None for every
-    column that does not apply; ``modalities`` av, a or v where the system has the choice, ``protocol`` what drawn lips
-    were to say where a system draws."""
+    column that does not apply; ``modalities`` av, a or v where the system has the choice, ``heard`` whose
+    speech it hears there (base or data), ``protocol`` what drawn lips were to say where a system draws."""
     judged = (name for judge in ("speech", "offsets", "words", "pictures") for name in columns(judge))
     return {
         "task": config.task.name,
@@ -34,6 +34,7 @@ def result_row(
         "split": split,
         "sync": sync,
         "modalities": modalities,
+        "heard": heard,
         "protocol": protocol,
         "step": step,
         "clips": clips,

@@ -142,13 +142,15 @@ def _hash(folder: Path) -> str | None:
 
 
 def _latest(file: Path) -> tuple[list[dict], list[str]]:
-    """The last row of each split, sync, modalities, protocol and corpus, and what is said of lines that are none."""
+    """The last row of each split, sync, modalities, protocol, speech heard and corpus, and what is said of lines that
+    are none."""
     rows, faults = rows_of(file, _wrong)
     latest, broken = {}, [f"results.jsonl {fault}" for fault in faults]
     for row in rows:
         row.setdefault("sync", "none")
         protocol = row.get("protocol") if row.get("protocol") in PROTOCOLS else None  # the clips' own, in older rows
-        latest[row["split"], row["sync"], row.get("modalities"), protocol, str(row.get("corpus_hash"))] = row
+        others = row.get("heard") == "data"
+        latest[row["split"], row["sync"], row.get("modalities"), protocol, others, str(row.get("corpus_hash"))] = row
     if len(broken) > 2:
         broken = [broken[0], f"{len(broken) - 1} more lines that are none"]
     return list(latest.values()), broken
@@ -189,6 +191,8 @@ def _names(row: dict, corpus: Corpus) -> dict:
     system = SYSTEMS.get((task, variant), name if variant == "paper" else f"{name}_{variant}")
     if row.get("modalities") in ("a", "v"):
         system = f"{system}_{row['modalities']}"
+    if row.get("heard") == "data":
+        system = f"{system}_heard"
     if row.get("protocol") in PROTOCOLS:
         system = f"{system}_{row['protocol']}"
     return {"system": system if task else "unknown system", "corpus": corpus.label, "family": corpus.family}

@@ -60,10 +60,11 @@ class TrainedRun:
             "weights": self.weights_sha256,
         }
 
-    def dataset(self, data: Path, split: str, any_speaker: bool = False) -> ShardDataset:
+    def dataset(self, data: Path, split: str, any_speaker: bool = False, any_maker: bool = False) -> ShardDataset:
         """Whole clips of a split, cropped as in training. ``any_speaker`` admits speakers the run never saw.
 
-        Further sounds that another run made than those of the training are left out: the system makes them itself.
+        Further sounds that another run made than those of the training are left out, and the system makes them itself;
+        ``any_maker`` takes them all the same.
 
         Raises:
             UserError: clips of another frame rate than the system's, or no such shards.
@@ -73,7 +74,7 @@ class TrainedRun:
         picture = (self.config.model.image_size, self.config.model.channels)
         speakers = None if any_speaker else self.corpus["speakers"]
         crop = Augmentation(self.config.augment.crop)
-        sounds = self.task.takes if _maker(corpus) == _maker(self.corpus) else ()
+        sounds = self.task.takes if any_maker or _maker(corpus) == _maker(self.corpus) else ()
         return ShardDataset(data, split, *picture, crop, speakers=speakers, sounds=sounds)
 
 

@@ -7,14 +7,19 @@ PROTOCOLS = ("random", "dubbed", "tts")
 
 
 def evaluation_name(
-    split: str, sync: str | None = None, modalities: str | None = None, protocol: str | None = None
+    split: str,
+    sync: str | None = None,
+    modalities: str | None = None,
+    protocol: str | None = None,
+    heard: str | None = None,
 ) -> str:
-    """Its split, and what was not as usual: -dsm, -a, -v, -random."""
+    """Its split, and what was not as usual: -dsm, -a, -v, -random, -heard."""
     alone = f"-{modalities}" if modalities in ("a", "v") else ""
     says = f"-{protocol}" if protocol in PROTOCOLS else ""
-    return f"{split}{'-dsm' if sync == 'dsm' else ''}{alone}{says}"
+    others = "-heard" if heard == "data" else ""
+    return f"{split}{'-dsm' if sync == 'dsm' else ''}{alone}{says}{others}"
 
 
 def evaluation_of(row: Mapping) -> str:
     """``evaluation_name`` of a row of results.jsonl, of whatever version."""
-    return evaluation_name(row["split"], row.get("sync"), row.get("modalities"), row.get("protocol"))
+    return evaluation_name(row["split"], *(row.get(name) for name in ("sync", "modalities", "protocol", "heard")))

@@ -149,6 +149,27 @@ def test_a_corpus_that_another_spoke_or_nobody_is_spoken_on_the_way(place, train
     torch.testing.assert_close(one, other, atol=0.05, rtol=0)
 
 
+def test_what_another_said_is_heard_where_it_is_asked_for(place, trained, tiny_corpus, tmp_path):
+    again = tmp_path / "again"
+    status, said = command("generate", f"run={trained}", f"data={tiny_corpus}", f"out={again}")
+    assert status == 0, said
+    figures = {}
+    for heard in ("base", "data"):
+        status, said = command("evaluate", f"run={trained}", f"data={again}", f"heard={heard}", "workers=1", "show=1")
+        assert status == 0 and ("heard=data hears that run" in said) == (heard == "base"), said
+        row = json.loads((trained / "results.jsonl").read_text().splitlines()[-1])
+        figures[heard] = row["heard"], [row[name] for name in ("stoi", "estoi", "pesq")]
+    assert [figures[heard][0] for heard in figures] == ["base", "data"] and figures["base"][1] != figures["data"][1]
+    assert (trained / "clips-test-heard.csv").exists() and (trained / "samples" / "test-heard").is_dir()
+
+
+def test_speech_that_is_not_there_cannot_be_heard(trained, place, tiny_corpus):
+    status, said = command("evaluate", f"run={trained}", f"data={tiny_corpus}", "heard=data")
+    assert status == 2 and "clips without KEY.synth.flac" in said and len(said.splitlines()) == 1
+    status, said = command("evaluate", f"run={place}/runs/base", f"data={place}/spoken", "heard=data")
+    assert status == 2 and "heard=data needs choice of modalities" in said and len(said.splitlines()) == 1
+
+
 def begin(place: Path, corpus: dict, *keys: str) -> None:
     where = f"data={place}/spoken", "name=x", f"task.base={place}/runs/base"
     config, _ = compose("train", [*TINY, *OURS, *where, *keys])
