@@ -1,8 +1,8 @@
 """Jobs on the nodes of a Ray cluster, in place of the processes of this machine (slts.data.parallel).
 
-A job takes one core and has one thread, and no GPU. Ray starts it anew where its node dies, so that a second start must
-do no harm. Before each job its node is held against the machine that gave the command: by the versions that shape the
-bytes of shards, by the codecs of PyAV, and by whether it sees the same files.
+A job takes one core and has one thread, and no GPU. It is given to Ray anew where its process or node died, so that a
+second start must do no harm. Before each job its node is held against the machine that gave the command: by the
+versions that shape the bytes of shards, by the codecs of PyAV, and by whether it sees the same files.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from slts.data.parallel import one_thread
 from slts.errors import FULL, UserError, disk_fault
 
 RETRIES = 5
-"""Times that a job is started anew after its node or process died."""
+"""Times that a job is given anew after its node or process died."""
 WAITING = 4096
 """Jobs handed to Ray at once."""
 HEAD = 1 << 16
@@ -88,16 +89,28 @@ class Cluster:
         """
         here = Place(os.getcwd(), versions(), frozenset(av.codecs_available), {p: _sign(p) for p in self.shared})
         ray = self.join()
-        call = ray.remote(num_cpus=1, max_retries=RETRIES)(_call)
-        left, running, results = iter(enumerate(jobs)), {}, {}
+        call = ray.remote(num_cpus=1, max_retries=0)(_call)
+        left, running, results, deaths = iter(enumerate(jobs)), {}, {}, Counter()
+
+        def give(number: int, job: object) -> None:
+            running[call.remote([ray.put((function, job))], here)] = number
+
         # Where this ends early, what Ray has begun ends with this process: to cancel it may take Ray itself down.
         for turn in range(len(jobs)):
             while turn not in results:
                 for number, job in islice(left, (self.workers or WAITING) - len(running)):
-                    running[call.remote([ray.put((function, job))], here)] = number
+                    give(number, job)
                 reference = _one_done(ray, running)
-                results[running.pop(reference)], items = _outcome(ray, reference)
-                advance(items)
+                number = running.pop(reference)
+                try:
+                    results[number], items = _outcome(ray, reference)
+                except Died as death:
+                    deaths[number] += 1
+                    if deaths[number] > RETRIES:
+                        raise UserError(f"engine=ray: a job died {RETRIES + 1} times, {death}") from None
+                    give(number, after_a_death(jobs[number]))
+                else:
+                    advance(items)
             yield results.pop(turn)
 
 
@@ -114,21 +127,28 @@ def _one_done(ray, running: dict):
 
 
 def _outcome(ray, reference) -> tuple[object, int]:
-    """The result of a job and the number of its items."""
+    """The result of a job and the number of its items. Raises Died."""
     try:
         outcome = ray.get(reference)
     except ray.exceptions.OutOfMemoryError:
-        raise UserError("engine=ray: a node has too little memory for a job; give it fewer cores (num-cpus)") from None
-    except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError):
-        raise UserError(
-            f"engine=ray: a job died {RETRIES + 1} times, with its node or its process; see ray's logs"
-        ) from None
+        raise Died("as its node had too little memory; give it fewer cores (num-cpus)") from None
+    except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.ObjectLostError):
+        raise Died("with its node or its process; see ray's logs") from None
     except ray.exceptions.RayError as error:  # it could not even start
         reason = str(error).rstrip().splitlines()[-1]
         raise UserError(f"engine=ray: a node could not start a job ({reason}); install the same slts on each") from None
     if isinstance(outcome, Failure):
         raise outcome.error()
     return outcome
+
+
+class Died(Exception):
+    """A job whose process is gone."""
+
+
+def after_a_death(job):
+    """What is run in place of a job whose process died: the same, unless it has an ``after_a_death()`` of its own."""
+    return job.after_a_death() if hasattr(job, "after_a_death") else job
 
 
 def _refuse_silence(address: str | None) -> None:

@@ -34,7 +34,8 @@ class Engine(Protocol):
 
         Args:
             function: of a module; calls ``tick()`` after every item of its job. May run again where a node died.
-            jobs: picklable.
+            jobs: picklable. One may have ``after_a_death()``, what to run in its place where a node's process died of
+                it.
             advance: is told of items that are done.
 
         Raises:

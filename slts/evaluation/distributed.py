@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 
@@ -11,11 +11,12 @@ from rich.progress import track
 
 from slts.data.engine import Engine, run_jobs
 from slts.data.parallel import Processes
+from slts.memory import keep_freed_memory
 from slts.metrics import score_pairs
 from slts.metrics.scoring import Pair
 
 CHUNK = 16
-"""Pairs a job: some seconds of work, in which forking a process for them does not count."""
+"""Pairs a job: some seconds of work."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,12 @@ class Chunk:
 
     pairs: Sequence[Pair | Callable[[], Pair]]
     how: dict
+    workers: int = 0
+    """As of score_pairs."""
+
+    def after_a_death(self) -> "Chunk":
+        """In a process of its own, which a crash of PESQ's C code takes down and not the node's."""
+        return replace(self, workers=1)
 
 
 def score_with(engine: Engine, pairs: Sequence[Pair | Callable[[], Pair]], **how) -> list[dict]:
@@ -42,5 +49,5 @@ def _score_chunk(chunk: Chunk, tick: Callable[[], None]) -> list[dict]:
             tick()
             yield row
 
-    # In a process of its own, since a crash of PESQ's C code would take the node's process down.
-    return score_pairs(chunk.pairs, 1, progress=counted, **chunk.how)
+    keep_freed_memory()
+    return score_pairs(chunk.pairs, chunk.workers, progress=counted, **chunk.how)

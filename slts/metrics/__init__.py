@@ -13,16 +13,15 @@ value it raises Undefined with the reason; no metric returns a stand-in number.
 | ``overlap`` | reference, generated, lag in ms | both cut to what they share: aligned scores are scores of these |
 | ``score_pair``, ``score_pairs`` | one pair, many | every metric by name, plain, aligned and of the whole reference |
 | ``summarise`` | rows of score_pairs | means, 95 % intervals, failures |
-| ``opinion_score`` | ratings | mean and half-width of its 95 % t interval |
 
-Word error rates are in ``slts.metrics.words``, how well offsets agree in ``slts.offsets.agreement``.
+Word error rates are in ``slts.metrics.words``, opinion scores of ratings in ``slts.metrics.opinion``, how well offsets
+agree in ``slts.offsets.agreement``.
 """
 
 from slts.metrics.alignment import frontend_offset, overlap, refined_offset
 from slts.metrics.cepstral import mcd, mcd_db
 from slts.metrics.excerpt import Undefined
 from slts.metrics.intelligibility import estoi, stoi
-from slts.metrics.opinion import opinion_score
 from slts.metrics.quality import pesq
 from slts.metrics.scoring import METRICS, score_pair, score_pairs
 from slts.metrics.summary import summarise
@@ -34,7 +33,6 @@ __all__ = [
     "frontend_offset",
     "mcd",
     "mcd_db",
-    "opinion_score",
     "overlap",
     "pesq",
     "refined_offset",

@@ -126,6 +126,27 @@ def test_a_cluster_scores_as_this_machine_does(nodes, tmp_path):
     assert rows[1]["frontend_offset_ms"] == 40 and rows[2]["reasons"] and rows[3]["frontend_offset_ms"] == 20
 
 
+def crash() -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def test_a_pair_that_crashes_its_process_costs_itself_alone(nodes):
+    speech = speech_like(0)
+    rows = score_with(Cluster(None), [(speech, speech), crash, (speech, 0.5 * speech)], metrics=["stoi", "estoi"])
+    assert rows[0]["stoi"] == pytest.approx(1) and rows[2]["stoi"] == pytest.approx(1)
+    assert rows[1]["reasons"] == dict.fromkeys(["stoi", "estoi"], "reading or scoring it crashed")
+
+
+def doomed(job: int, tick) -> None:
+    os._exit(1)
+
+
+def test_a_job_that_always_dies_is_one_line(nodes, monkeypatch):
+    monkeypatch.setattr(cluster, "RETRIES", 1)
+    with pytest.raises(UserError, match="a job died 2 times, with its node or its process; see ray's logs"):
+        on_cluster(doomed, 1)
+
+
 def divided(job: int, tick) -> float:
     return 1 / job
 

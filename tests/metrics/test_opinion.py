@@ -3,8 +3,14 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest, t
 
-from slts.metrics import opinion_score
-from slts.metrics.opinion import crossed_interval, opinion_differences, opinion_table, read_ratings, wilson_interval
+from slts.metrics.opinion import (
+    crossed_interval,
+    opinion_differences,
+    opinion_score,
+    opinion_table,
+    read_ratings,
+    wilson_interval,
+)
 
 
 def ratings_with_sum(total: int) -> np.ndarray:
