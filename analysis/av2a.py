@@ -124,8 +124,8 @@ class Seed:
             chosen = [f"modalities={modalities}", "heard=data"] if modalities else []
             told = ("checkpoint=last", "show=0", "workers=1", f"recogniser={self.recogniser}", *chosen)
             slts("evaluate", f"run={run}", f"data={heard}", *told)
-            name = evaluation_name("test", modalities=modalities, heard="data" if modalities else None)
-            (run / f"clips-{name}.csv").rename(table)
+            scored = evaluation_name("test", modalities=modalities, heard="data" if modalities else None)
+            (run / f"clips-{scored}.csv").rename(table)
             write(self.folder.parent, self.given)
 
 

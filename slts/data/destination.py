@@ -31,13 +31,6 @@ def destination(config) -> "Folder | Bucket":
     return Bucket(storage(address))
 
 
-def fault_of(out: "Folder | Bucket", error: OSError) -> UserError:
-    """Why shards could not be made there."""
-    place = out.path if isinstance(out, Folder) else scratch()
-    reason = error.strerror or error
-    return disk_fault(error, [place]) or UserError(f"out={out}: cannot be written ({reason}); choose another")
-
-
 def refuse_source(out: "Folder | Bucket", data: Path) -> None:
     """Raises UserError where a corpus would be written over itself."""
     if isinstance(out, Folder) and out.path.resolve() == data.resolve():

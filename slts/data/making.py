@@ -10,7 +10,7 @@ from typing import Protocol
 from slts.data.claim import Busy
 from slts.data.destination import Bucket, Folder
 from slts.data.engine import Engine, part_of, run_jobs
-from slts.errors import UserError
+from slts.errors import FULL, UserError
 
 
 class ShardJob(Protocol):
@@ -51,7 +51,7 @@ def make_shards(
         What ``merge`` gave; None if the part is made and others are not yet, of which the last calls it.
 
     Raises:
-        UserError: no such part, or ``out`` is taken. OSError: it cannot be written.
+        UserError: no such part, or ``out`` is taken, full, or cannot be written.
     """
 
     def finished() -> dict[str, dict]:
@@ -84,3 +84,21 @@ def make_shards(
         if not part_made:
             raise
         return None  # another part is the last
+    except OSError as error:
+        if error.errno in FULL:
+            raise _disk_full(out, jobs) from None
+        raise UserError(f"out={out}: cannot be written ({error.strerror or error}); choose another") from None
+
+
+def _disk_full(out: Folder | Bucket, jobs: Sequence[ShardJob]) -> UserError:
+    """What to free, judged by the shards that are there."""
+    out.remove_unfinished()
+    made = out.finished([job.file for job in jobs])
+    done = [(made[job.file]["bytes"], job.clips) for job in jobs if job.file in made]
+    left = sum(job.clips for job in jobs) - sum(clips for _, clips in done)
+    each = sum(size for size, _ in done) / max(1, sum(clips for _, clips in done))
+    need = f"about {left * each / 1e6:.0f} MB for the {left} clips left" if each else "the room that the shards need"
+    return UserError(
+        f"out={out}: the disk is full; free {need} and give the same command again: {len(done)} of {len(jobs)} shards "
+        f"are whole and are kept"
+    )

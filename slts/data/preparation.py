@@ -4,7 +4,6 @@ The unit of work is one shard, made whole by one process, so that the result doe
 and machines or on interruptions; slts.data.assembly puts the shards together.
 """
 
-import errno
 import hashlib
 import time
 from collections import Counter
@@ -109,12 +108,7 @@ def prepare_corpus(
         corpus = merge_facts(out.write, made, config.corpus, settings, rejected_before=passed_over)
         return {**corpus, "seconds": round(time.monotonic() - began, 1)}
 
-    try:
-        return make_shards(make_shard, jobs, merge, out, settings, engine, "preparing", config.part)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise _disk_full(out, jobs) from None
-        raise UserError(f"out={out}: cannot be written ({error.strerror or error}); choose another") from None
+    return make_shards(make_shard, jobs, merge, out, settings, engine, "preparing", config.part)
 
 
 def _unread_line(path: Path, root: Path) -> dict:
@@ -131,20 +125,6 @@ def _jobs(utterances: list[Utterance], out: Folder | Bucket, recipe: Recipe, sha
         for split, part in by_split.items()
         for first in range(0, len(part), shard_clips)
     ]
-
-
-def _disk_full(out: Folder | Bucket, jobs: list[Job]) -> UserError:
-    """What to free, judged by the shards that are there."""
-    out.remove_unfinished()
-    made = out.finished([job.file for job in jobs])
-    done = [(made[job.file]["bytes"], len(job.utterances)) for job in jobs if job.file in made]
-    left = sum(len(job.utterances) for job in jobs) - sum(clips for _, clips in done)
-    each = sum(size for size, _ in done) / max(1, sum(clips for _, clips in done))
-    need = f"about {left * each / 1e6:.0f} MB for the {left} clips left" if each else "the room that the shards need"
-    return UserError(
-        f"out={out}: the disk is full; free {need} and give the same command again: {len(done)} of {len(jobs)} shards "
-        f"are whole and are kept"
-    )
 
 
 def make_shard(job: Job, tick: Callable[[], None]) -> None:

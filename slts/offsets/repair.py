@@ -10,7 +10,7 @@ import numpy as np
 from slts.audio import SAMPLE_RATE
 from slts.data.assembly import assemble_shard, merge_facts, rejections
 from slts.data.clip import Reject
-from slts.data.destination import Bucket, Folder, fault_of, refuse_source
+from slts.data.destination import Bucket, Folder, refuse_source
 from slts.data.engine import Engine
 from slts.data.making import make_shards
 from slts.data.media import decode_flac, decode_frames, encode_flac, encode_h264
@@ -89,10 +89,7 @@ def repair_corpus(
     def merge(found: list[dict]) -> dict:
         return merge_facts(out.write, found, corpus["name"], corpus["config"], record, rejections(data))
 
-    try:
-        return make_shards(_repair_shard, jobs, merge, out, settings, engine, "repairing")
-    except OSError as error:
-        raise fault_of(out, error) from None
+    return make_shards(_repair_shard, jobs, merge, out, settings, engine, "repairing")
 
 
 def _repair_shard(job: Job, tick: Callable[[], None]) -> None:

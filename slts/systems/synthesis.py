@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from slts.data.assembly import assemble_shard, merge_facts, rejections
 from slts.data.batch import collate
-from slts.data.destination import Bucket, Folder, fault_of, refuse_source
+from slts.data.destination import Bucket, Folder, refuse_source
 from slts.data.engine import Engine
 from slts.data.making import make_shards
 from slts.data.media import encode_flac
@@ -86,10 +86,7 @@ def synthesise_corpus(
     def merge(found: list[dict]) -> dict:
         return merge_facts(out.write, found, corpus["name"], corpus["config"], record, rejections(data))
 
-    try:
-        return make_shards(_speak_shard, jobs, merge, out, settings, engine, "speaking", part)
-    except OSError as error:
-        raise fault_of(out, error) from None
+    return make_shards(_speak_shard, jobs, merge, out, settings, engine, "speaking", part)
 
 
 def _refuse(run: TrainedRun, corpus: dict, data: Path) -> None:
