@@ -4,13 +4,14 @@ A finished shard stays whatever happens to the others: to a node, a process or t
 command makes those that are missing.
 """
 
+import errno
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from slts.data.claim import Busy
 from slts.data.destination import Bucket, Folder
 from slts.data.engine import Engine, part_of, run_jobs
-from slts.errors import FULL, UserError
+from slts.errors import UserError
 
 
 class ShardJob(Protocol):
@@ -85,7 +86,7 @@ def make_shards(
             raise
         return None  # another part is the last
     except OSError as error:
-        if error.errno in FULL:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(out, jobs) from None
         raise UserError(f"out={out}: cannot be written ({error.strerror or error}); choose another") from None
 
