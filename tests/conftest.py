@@ -8,7 +8,7 @@ from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
-from forked import FORKED, ROOT, run_command
+from forked import FORKED, PATIENCE, ROOT, run_command, status
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -46,14 +46,14 @@ def slts(*arguments: str, check: bool = True, cwd: Path = ROOT, **environment: s
     words, variables = [str(argument) for argument in arguments], {**os.environ, **environment}
     if not all(name.startswith("SLTS_") for name in environment):
         command = [sys.executable, "-m", "slts.cli", *words]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=variables)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=variables, timeout=PATIENCE)
     else:
         with tempfile.TemporaryDirectory() as folder:
             out, err = (Path(folder, name) for name in ("out", "err"))
             process = FORKED.Process(target=run_command, args=(words, str(cwd), variables, str(out), str(err)))
             process.start()
-            process.join()
-            done = subprocess.CompletedProcess(words, process.exitcode, out.read_text(), err.read_text())
+            exit_status = status(process)
+            done = subprocess.CompletedProcess(words, exit_status, out.read_text(), err.read_text())
     assert not check or done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     return done
 

@@ -1,5 +1,6 @@
 """Commands in processes of their own that begin at once: forked from a server that has imported all of slts."""
 
+import faulthandler
 import gc
 import multiprocessing
 import os
@@ -7,6 +8,8 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
+
+import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
 os.environ["OMP_NUM_THREADS"] = "1"  # read where torch is imported
@@ -25,6 +28,21 @@ FORKED = multiprocessing.get_context("forkserver")
 FORKED.set_forkserver_preload([*modules_of_slts(), "matplotlib.pyplot", "torch._dynamo"])
 
 
+PATIENCE = 300
+"""Seconds that a command of a test may take on a busy machine."""
+
+
+def status(process: multiprocessing.Process) -> int:
+    """Its exit status, waited for. Where that never comes, it and all it forked print where their threads are, in
+    what they print to, and end."""
+    process.join(PATIENCE)
+    if process.is_alive():
+        for one in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
+            one.send_signal(signal.SIGABRT)
+    process.join()
+    return process.exitcode
+
+
 def run_command(words: list[str], cwd: str, environment: dict[str, str], out: str, err: str) -> None:
     """``slts`` with these words in a forked process, which is interruptible as in a shell."""
     from slts import cli
@@ -39,6 +57,7 @@ def run_command(words: list[str], cwd: str, environment: dict[str, str], out: st
         os.dup2(descriptor, number)
         os.close(descriptor)
     sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)  # noqa: SIM115
+    faulthandler.enable()
     sys.argv = ["slts", *words]
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a suite in the background would leave ignored
     cli.main()

@@ -3,6 +3,7 @@
 What torchrun would set is set here; launches by ``accelerate launch`` itself are in tests/end_to_end.
 """
 
+import faulthandler
 import gc
 import json
 import multiprocessing
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-from forked import FORKED, ROOT
+from forked import FORKED, ROOT, status
 from safetensors.numpy import load_file
 
 SMALL = (
@@ -67,9 +68,7 @@ class Ranks:
 
     def wait(self) -> list[int]:
         """Exit statuses, rank by rank."""
-        for process in self.processes:
-            process.join()
-        return [process.exitcode for process in self.processes]
+        return [status(process) for process in self.processes]
 
     def kill(self) -> None:
         """kill -9 of all ranks and their loader processes."""
@@ -96,6 +95,7 @@ def _rank(rank: int, log: Path, environment: dict[str, str], verb: str, keys: li
     os.dup2(descriptor, 2)
     sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
     os.environ.update(environment)
+    faulthandler.enable()
     if prepare:
         prepare(rank)
     sys.exit(run(verb, keys))

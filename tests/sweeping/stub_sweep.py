@@ -1,6 +1,5 @@
-"""Studies whose trainings are stubs, and workers that start at once: one process imports everything and forks them."""
+"""Studies whose trainings are stubs, and their workers, forked so that they start at once."""
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 import optuna
 import psutil
 import yaml
+from forked import FORKED, status
 
 from slts.sweeping.process import holder
 from slts.sweeping.storage import open_storage
@@ -23,17 +23,13 @@ class Worker:
     """``slts sweep key=value ...`` in a forked process; what it prints goes to ``log``."""
 
     def __init__(self, log: Path, *keys: str):
-        import slts.sweeping.worker
-        import slts.systems.slts.task  # noqa: F401  (imported once, before the fork)
-
         self.log = log
-        self.process = multiprocessing.get_context("fork").Process(target=_worker, args=(log, keys))
+        self.process = FORKED.Process(target=_worker, args=(log, keys))
         self.process.start()
 
     def end(self) -> int:
         """Its exit status."""
-        self.process.join(300)
-        return self.process.exitcode
+        return status(self.process)
 
     def finish(self) -> str:
         assert self.end() == 0, self.log.read_text()[-4000:]
