@@ -20,10 +20,10 @@ def main(config) -> None:
     from slts.data.location import recorded_data
     from slts.data.shards import read_corpus_json
     from slts.evaluation.clips import generate_clips
+    from slts.evaluation.inputs import chosen_inputs
     from slts.evaluation.judges import Evaluation, judges_of
     from slts.evaluation.results import result_row, write_results
-    from slts.systems import need
-    from slts.systems.contract import MODALITIES, PICTURES, SPEECH
+    from slts.systems.contract import PICTURES, SPEECH
     from slts.systems.trained import load_run_giving
     from slts.training.evaluation_name import evaluation_name
     from slts.training.processes import leave_processes, own_place
@@ -31,16 +31,7 @@ def main(config) -> None:
 
     rank, ranks = own_place()
     run = load_run_giving((SPEECH, PICTURES), "slts evaluate", config.run, config.checkpoint)
-    who = f"run={config.run} (task {run.config.task.name})"
-    if config.modalities:
-        need(run.task, (MODALITIES,), who, f"modalities={config.modalities}")
-        run.task.modalities = config.modalities
-    modalities = run.task.modalities if MODALITIES in run.task.gives else None
-    protocol = config.protocol if PICTURES in run.task.gives else None
-    if config.protocol != "own":
-        need(run.task, (PICTURES,), who, f"protocol={config.protocol}")
-    if config.heard != "base":
-        need(run.task, (MODALITIES,), who, f"heard={config.heard}")
+    inputs = chosen_inputs(config, run, f"run={config.run} (task {run.config.task.name})")
     data = Path(config.data) if config.data else recorded_data(run.config.data, f"run={config.run}")
     corpus, dataset = read_corpus_json(data), run.dataset(data, config.split, any_maker=config.heard == "data")
     evaluation = Evaluation(config, run, data, dataset, rank, ranks)
@@ -56,8 +47,6 @@ def main(config) -> None:
     clips.sort(key=lambda clip: places[clip.key])
     rows = [{**vars(clip)} for clip in clips]
     figures = {name: value for judge in judges for name, value in judge.rate(clips, rows).items()}
-    heard = config.heard if modalities else None
-    inputs = {"modalities": modalities, "heard": heard, "protocol": protocol}
     row = result_row(run.config, corpus, config.split, config.sync, run.step, len(clips), figures, **inputs)
     table = write_results(run.directory, row, rows)
     folder = run.directory.samples / evaluation_name(config.split, **inputs)
@@ -68,7 +57,7 @@ def main(config) -> None:
     for name, value in row.items():
         if isinstance(value, (int, float)):
             print(f"{name:>24} {value:.4g}")
-    if "synthesised" in corpus and heard == "base" and not dataset.sounds:
+    if "synthesised" in corpus and inputs["heard"] == "base" and not dataset.sounds:
         print("data= was spoken by another run, in whose place the base spoke anew; heard=data hears that run")
     for remark in (line for judge in judges for line in judge.remarks()):
         print(remark)

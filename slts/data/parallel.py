@@ -15,6 +15,7 @@ import cv2
 import torch
 
 from slts.errors import UserError
+from slts.pools import ending
 
 
 @dataclass(frozen=True)
@@ -45,25 +46,21 @@ def _run_in_pool(function: Callable, jobs: Sequence, workers: int, advance: Call
     seen = 0
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(done,))
     try:
-        futures = [pool.submit(_call_in_worker, function, job) for job in jobs]
-        waiting = set(futures)
-        for future in futures:
-            while future in waiting:
-                finished, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-                for one in finished:
-                    one.result()
-                advance(done.value - seen)
-                seen = done.value
-            yield future.result()
-        pool.shutdown()
-    except BaseException as error:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            process.terminate()
-            process.join(5)
-        if isinstance(error, BrokenProcessPool):
-            raise UserError("a worker process died, perhaps for want of memory; run again with fewer workers") from None
-        raise
+        with ending(pool):
+            futures = [pool.submit(_call_in_worker, function, job) for job in jobs]
+            waiting = set(futures)
+            for future in futures:
+                while future in waiting:
+                    finished, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+                    for one in finished:
+                        one.result()
+                    # Read without its lock, which a process that is killed may hold.
+                    ticks = done.get_obj().value
+                    advance(ticks - seen)
+                    seen = ticks
+                yield future.result()
+    except BrokenProcessPool:
+        raise UserError("a worker process died, perhaps for want of memory; run again with fewer workers") from None
 
 
 _done: Any = None

@@ -18,6 +18,7 @@ from slts.metrics.columns import COLUMNS, PLAIN, PREDICTED
 from slts.metrics.excerpt import Excerpt, Undefined, checked_pair
 from slts.metrics.intelligibility import by_pystoi, stoi_estoi
 from slts.metrics.quality import pesq
+from slts.pools import ending
 
 COMPARISONS = {
     compare: tuple(name for name in PLAIN if COLUMNS[name].compare is compare)
@@ -191,7 +192,7 @@ def _scored_in_pools(pairs: list, workers: int, metrics: tuple[str, ...], score:
     futures: dict[int, Future] = {}
     at = 0
     while at < len(pairs):
-        with _pool(min(workers, len(pairs) - at)) as pool:
+        with ending(_pool(min(workers, len(pairs) - at))) as pool:
             try:
                 for index in range(at, len(pairs)):
                     if index not in futures or isinstance(futures[index].exception(), BrokenProcessPool):
@@ -203,9 +204,6 @@ def _scored_in_pools(pairs: list, workers: int, metrics: tuple[str, ...], score:
                 return
             except BrokenProcessPool:
                 pass
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
         yield _row_alone(pairs[at], metrics, score)
         at += 1
 
@@ -217,7 +215,7 @@ def _row_alone(pair: Pair | Callable[[], Pair], metrics: tuple[str, ...], score:
     """
     without_pesq = tuple(name for name in metrics if name not in ("pesq", "a_pesq"))
     for attempted, reason in ((metrics, ""), (without_pesq, "PESQ crashed")):
-        with _pool(1) as pool:
+        with ending(_pool(1)) as pool:
             try:
                 row = pool.submit(functools.partial(score, metrics=attempted), pair).result()
             except BrokenProcessPool:
@@ -225,7 +223,7 @@ def _row_alone(pair: Pair | Callable[[], Pair], metrics: tuple[str, ...], score:
         lost = {name: reason for name in metrics if name not in attempted}
         ordered = {name: row.get(name) for name in metrics}
         return ordered | {"reasons": {n: r for n in metrics if (r := (row["reasons"] | lost).get(n))}}
-    with _pool(1) as pool:
+    with ending(_pool(1)) as pool:
         pool.submit(int).result()
     return _without_values(metrics, Undefined("reading or scoring it crashed"))
 
