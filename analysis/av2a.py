@@ -1,7 +1,8 @@
 """AV2A against its base and its controls: the runs behind av2a.ipynb, and their record.
 
 python analysis/av2a.py folder=runs/av2a [seeds=0,1,2] [steps=400] [more=200] [systems=both,dropout,...]
-    [clips=600 | data=DIR] [corpus=NAME] [unseen=SPEAKER] [variant=anchored] [record=analysis/av2a.json]
+    [clips=600 | data=DIR] [corpus=NAME] [unseen=SPEAKER] [variant=anchored] [experiment=wavegan_cpu]
+    [record=analysis/av2a.json]
 
 Of each seed: a base of ``steps`` steps; the control, which goes on from it for ``more``; AV2A on it for ``more`` by
 each procedure; and AV2A by the first procedure that hears another clip's speech, silence, or in training what bases say
@@ -10,8 +11,9 @@ of clips that they did not learn from (cross_fit). The first procedure's is also
 
 Clips are generated ones with lagged offsets, ``clips`` of them, or those of ``data``, which the record calls
 ``corpus``. ``unseen`` is a speaker who is tested on and never learned from; as a stranger has no voice, it is the first
-speaker's that is asked for. Everything is made by the commands that a user has. What is done is not done again: given
-once more, it goes on. The record is written anew after every evaluation.
+speaker's that is asked for. ``experiment`` is what a base is trained with; V2A-WaveGAN knows no offsets and no
+variants, so that it wants ``data`` in sync and variant=paper. Everything is made by the commands that a user has. What
+is done is not done again: given once more, it goes on. The record is written anew after every evaluation.
 """
 
 from collections.abc import Callable, Iterable
@@ -45,6 +47,8 @@ HEARD = {
     "dropout_true_audio": (("spoken", "av"), ("spoken", "v"), ("spoken", "a")),
 }
 """What an AV2A is scored on; those not named here on what they learned from, with both inputs."""
+RATES = {"cpu": 6.0e-4, "wavegan_cpu": 3.0e-4}
+"""Experiments of bases, and the learning rate of what goes on from them."""
 
 
 def main(given: dict[str, str]) -> None:
@@ -84,18 +88,19 @@ class Seed:
     def run(self, name: str) -> Path:
         """The trained run of a system."""
         steps, more = steps_of(self.given)
+        experiment = experiment_of(self.given)
         keys, data = [f"seed={self.seed}", f"variant={self.given.get('variant', 'anchored')}"], self.data
         if name in ("base", "half-0", "half-1"):
             more = steps
-            keys += ["experiment=cpu", *([f"leave_out={name[-1]}/2"] if name != "base" else [])]
+            keys += [f"experiment={experiment}", *([f"leave_out={name[-1]}/2"] if name != "base" else [])]
         else:  # at 0.3 of the base's rate, as experiment=av2a_cpu goes on
-            keys += ["optim.learning_rate=6.0e-4", f"optim.warmup_steps={more // 20}"]
+            keys += [f"optim.learning_rate={RATES[experiment]}", f"optim.warmup_steps={more // 20}"]
             if name == "control":
-                keys += ["experiment=cpu", f"warm_start={self.run('base')}"]
+                keys += [f"experiment={experiment}", f"warm_start={self.run('base')}"]
             else:
                 heard, *told = AV2A[name]
                 data = self.spoken(heard)
-                keys += ["experiment=av2a_cpu", f"task.base={self.run('base')}", *told]
+                keys += [f"experiment=av2a_{experiment}", f"task.base={self.run('base')}", *told]
         return train(self.folder / name, data, more, *keys, f"validate_every={more}", "validate_clips=8")
 
     def spoken(self, heard: str) -> Path:
@@ -187,11 +192,16 @@ def steps_of(given: dict[str, str]) -> tuple[int, int]:
     return int(given.get("steps", 400)), int(given.get("more", 200))
 
 
+def experiment_of(given: dict[str, str]) -> str:
+    """With which a base is trained; what hears it with the one of the same name that begins with av2a."""
+    return given.get("experiment", "cpu")
+
+
 def write(folder: Path, given: dict[str, str]) -> None:
     """The record of all that is scored in the folder; what it holds of other folders' kinds stays."""
     file, runs = Path(given.get("record", folder / "av2a.json")), []
     kind = {"corpus": given.get("corpus", "generated"), "variant": given.get("variant", "anchored")}
-    kind |= {"steps": list(steps_of(given))}
+    kind |= {"experiment": experiment_of(given), "steps": list(steps_of(given))}
     for table in sorted(folder.glob("seed-*/*/heard-*.csv")):
         _, heard, modalities = table.stem.split("-")
         of = {"seed": int(table.parents[1].name.partition("-")[2]), "system": table.parent.name}

@@ -28,7 +28,7 @@ FORKED = multiprocessing.get_context("forkserver")
 FORKED.set_forkserver_preload([*modules_of_slts(), "matplotlib.pyplot", "torch._dynamo"])
 
 
-PATIENCE = 300
+PATIENCE = 600
 """Seconds that a command of a test may take on a busy machine."""
 
 

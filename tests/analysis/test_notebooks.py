@@ -27,7 +27,14 @@ def runs(tiny_corpus, tmp_path_factory):
     for sync in ("dsm", "none"):
         slts("evaluate", f"run={runs}/tiny", "split=test", "workers=1", "show=1", f"sync={sync}")
     write_record(collect_evidence(runs), runs / "evidence.json")
-    of = {"corpus": "generated", "variant": "paper", "steps": [2, 2], "heard": "spoken", "modalities": "av"}
+    of = {
+        "corpus": "generated",
+        "variant": "paper",
+        "experiment": "cpu",
+        "steps": [2, 2],
+        "heard": "spoken",
+        "modalities": "av",
+    }
     scored = of | scored_clips(runs / "tiny" / "clips-test.csv")
     write_record(
         [{"seed": 0, "system": name, **scored} for name in ("base", "control", "both")], runs.parent / "a.json"
