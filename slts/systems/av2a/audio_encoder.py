@@ -28,7 +28,7 @@ class AudioEncoder(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for inputs, width, stride in zip((bands, *widths), widths, STRIDES, strict=False):
-            layers += [nn.Conv1d(inputs, width, 5, stride, padding=2), nn.BatchNorm1d(width), nn.GELU()]
+            layers += [_convolution(inputs, width, 5, stride, 2), nn.BatchNorm1d(width), nn.GELU()]
         self.layers = nn.Sequential(*layers)
         self.project = zero_linear(widths[-1], outputs)
 
@@ -51,7 +51,7 @@ class WaveEncoder(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for inputs, width, s in zip((1, *widths), widths, WAVE_STRIDES, strict=False):
-            layers += [nn.Conv1d(inputs, width, 2 * s, s, padding=s // 2), nn.BatchNorm1d(width), nn.GELU()]
+            layers += [_convolution(inputs, width, 2 * s, s, s // 2), nn.BatchNorm1d(width), nn.GELU()]
         self.layers = nn.Sequential(*layers)
         self.project = zero_linear(widths[-1], outputs)
 
@@ -60,6 +60,12 @@ class WaveEncoder(nn.Module):
         wanted = frames * SAMPLES
         audio = functional.pad(audio, (0, max(0, wanted - audio.shape[1])))[:, :wanted]
         return self.project(self.layers(audio[:, None]).transpose(1, 2))
+
+
+def _convolution(inputs: int, outputs: int, kernel: int, stride: int, padding: int) -> nn.Conv1d:
+    """Without a bias, which batch norm takes out again. Of silence, where nothing varies, batch norm makes much of any
+    step that Adam has made with it since: an encoder that learned from silence alone gave noise."""
+    return nn.Conv1d(inputs, outputs, kernel, stride, padding, bias=False)
 
 
 def zero_linear(inputs: int, outputs: int) -> nn.Linear:
