@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from commands import arguments, slts, train
 
+from slts.config import compose
 from slts.data.assembly import assemble_shard, merge_facts
 from slts.data.destination import Folder
 from slts.data.media import decode_flac, encode_flac
@@ -47,8 +48,6 @@ HEARD = {
     "dropout_true_audio": (("spoken", "av"), ("spoken", "v"), ("spoken", "a")),
 }
 """What an AV2A is scored on; those not named here on what they learned from, with both inputs."""
-RATES = {"cpu": 6.0e-4, "wavegan_cpu": 3.0e-4}
-"""Experiments of bases, and the learning rate of what goes on from them."""
 
 
 def main(given: dict[str, str]) -> None:
@@ -88,19 +87,20 @@ class Seed:
     def run(self, name: str) -> Path:
         """The trained run of a system."""
         steps, more = steps_of(self.given)
-        experiment = experiment_of(self.given)
+        base = self.given.get("experiment", "cpu")
         keys, data = [f"seed={self.seed}", f"variant={self.given.get('variant', 'anchored')}"], self.data
         if name in ("base", "half-0", "half-1"):
             more = steps
-            keys += [f"experiment={experiment}", *([f"leave_out={name[-1]}/2"] if name != "base" else [])]
-        else:  # at 0.3 of the base's rate, as experiment=av2a_cpu goes on
-            keys += [f"optim.learning_rate={RATES[experiment]}", f"optim.warmup_steps={more // 20}"]
+            keys += [f"experiment={base}", *([f"leave_out={name[-1]}/2"] if name != "base" else [])]
+        else:
+            rate = compose("train", ["data=x", "name=x", f"experiment=av2a_{base}"])[0].optim.learning_rate
+            keys += [f"optim.learning_rate={rate}", f"optim.warmup_steps={more // 20}"]
             if name == "control":
-                keys += [f"experiment={experiment}", f"warm_start={self.run('base')}"]
+                keys += [f"experiment={base}", f"warm_start={self.run('base')}"]
             else:
                 heard, *told = AV2A[name]
                 data = self.spoken(heard)
-                keys += [f"experiment=av2a_{experiment}", f"task.base={self.run('base')}", *told]
+                keys += [f"experiment=av2a_{base}", f"task.base={self.run('base')}", *told]
         return train(self.folder / name, data, more, *keys, f"validate_every={more}", "validate_clips=8")
 
     def spoken(self, heard: str) -> Path:
@@ -192,16 +192,11 @@ def steps_of(given: dict[str, str]) -> tuple[int, int]:
     return int(given.get("steps", 400)), int(given.get("more", 200))
 
 
-def experiment_of(given: dict[str, str]) -> str:
-    """With which a base is trained; what hears it with the one of the same name that begins with av2a."""
-    return given.get("experiment", "cpu")
-
-
 def write(folder: Path, given: dict[str, str]) -> None:
     """The record of all that is scored in the folder; what it holds of other folders' kinds stays."""
     file, runs = Path(given.get("record", folder / "av2a.json")), []
     kind = {"corpus": given.get("corpus", "generated"), "variant": given.get("variant", "anchored")}
-    kind |= {"experiment": experiment_of(given), "steps": list(steps_of(given))}
+    kind |= {"experiment": given.get("experiment", "cpu"), "steps": list(steps_of(given))}
     for table in sorted(folder.glob("seed-*/*/heard-*.csv")):
         _, heard, modalities = table.stem.split("-")
         of = {"seed": int(table.parents[1].name.partition("-")[2]), "system": table.parent.name}

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -38,7 +39,8 @@ def status(process: multiprocessing.Process) -> int:
     process.join(PATIENCE)
     if process.is_alive():
         for one in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
-            one.send_signal(signal.SIGABRT)
+            with suppress(psutil.NoSuchProcess):
+                one.send_signal(signal.SIGABRT)
     process.join()
     return process.exitcode
 

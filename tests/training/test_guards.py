@@ -145,9 +145,8 @@ def test_the_watchdog_shows_where_a_process_hangs_and_ends_it(tmp_path):
 def train_for_ever(path: Path) -> None:
     run = RunDirectory(path)
     run.open_for_training(compose("train", ["data=x", "name=y"])[0], {"name": "toy", "hash": "h"})
-    in_another_process(
-        time.sleep, 600, context=multiprocessing.get_context("fork")
-    )  # a loader process, which inherits whatever is open
+    # A loader process, which inherits whatever is open.
+    in_another_process(time.sleep, 600, context=multiprocessing.get_context("fork"))
     (run.samples / "open").touch()
     time.sleep(600)
 
