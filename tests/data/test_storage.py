@@ -1,20 +1,21 @@
 """Corpora made at addresses of videos at addresses: the bytes of the folder, whatever dies; one line for a fault."""
 
 import functools
+import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
-import time
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path
 
 import fsspec
 import pytest
-from conftest import FORKED
 from flash_and_beep import beep, flash_frames, write_video
+from forked import FORKED, status
 from fsspec.implementations.memory import MemoryFileSystem
 
 from slts.commands.prepare import main, make_corpus
@@ -101,22 +102,31 @@ def test_metadata_is_read_there_too(sent, videos, tmp_path):
         make_corpus(config(sent, tmp_path / "other"))
 
 
-def make(root: str, out: str) -> None:
+def make_until(sends: int, root: str, out: str) -> None:
+    """Makes a corpus until half of a file is sent that comes after so many, then dies as of ``kill -9``."""
+    real, sent = Storage.send, itertools.count()
+
+    def send(place: Storage, file: Path, name: str) -> None:
+        if next(sent) == sends:
+            place.write(name, file.read_bytes()[: file.stat().st_size // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+        real(place, file, name)
+
+    Storage.send = send
     make_corpus(config(root, out))
 
 
-def test_killed_and_started_again_gives_equal_bytes(videos, folder, tmp_path):
+@pytest.mark.parametrize(("sends", "shards"), [(0, 0), (1, 0), (2, 1), (3, 1)])
+def test_killed_and_started_again_gives_equal_bytes(videos, folder, tmp_path, sends, shards):
+    """Each shard is sent before its sidecar, and counts once both are there whole."""
     out = tmp_path / "corpus"
     places = f"file://{videos}", f"file://{out}"
-    process = FORKED.Process(target=make, args=places)
+    process = FORKED.Process(target=make_until, args=(sends, *places))
     process.start()
-    while not list(out.glob(".t*.json")) and process.is_alive():
-        time.sleep(0.005)
-    process.kill()
-    process.join()
+    assert status(process) == -signal.SIGKILL
     done = {name: (out / name).stat().st_mtime_ns for name in destination(config(*places)).finished(list(folder))}
-    assert done and not (out / "corpus.json").exists()
-    make(*places)
+    assert len(done) == shards and not (out / "corpus.json").exists()
+    make_corpus(config(*places))
     assert contents(places[1]).items() <= folder.items()
     assert done.items() <= {path.name: path.stat().st_mtime_ns for path in out.glob("*.tar")}.items()
 
