@@ -19,7 +19,7 @@ from slts.data.location import Address
 from slts.data.order import SampleOrder
 from slts.data.places import Places
 from slts.data.shard_source import is_sound, shard_source
-from slts.data.shards import MEMBERS, index_shard, read_member
+from slts.data.shards import MEMBERS, index_shard, read_sample
 from slts.errors import UserError
 
 
@@ -67,26 +67,23 @@ class ShardDataset(Dataset):
     ):
         self.source = shard_source(data, disk_gb, verify_shards)
         corpus = self.source.corpus
-        shards = [shard for shard in corpus["shards"] if shard["file"].startswith(f"{split}-")]
-        if not shards:
+        self.shards = corpus["shards"].split(split)
+        if not self.shards:
             raise UserError(f"data={data}: no {split} split; it has {', '.join(corpus['splits'])}")
-        self.shards = [shard["file"] for shard in shards]
-        self.recorded = [shard["clips"] for shard in shards]
-        self.digests = [shard["sha256"] for shard in shards] if verify_shards else None
         self.speakers = {name: i for i, name in enumerate(speakers or corpus["speakers"])}
         self.image_size, self.channels = image_size, channels
         self.sounds = sounds
         self.members = (*MEMBERS, *(f"{name}.flac" for name in sounds))
-        self.without = without
+        self.verify_shards, self.without = verify_shards, without
         self.augmentation, self.seed = augmentation or Augmentation(), seed
         self.stored_size = corpus.get("size")
-        self.places = Places(self.recorded, len(self.members))
+        self.places = Places(self.shards.clips)
         self.cache: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self.cache_bytes, self.cached = cache_bytes, 0
         if sounds:
             self._index(0)  # whether they are there is told before anything is written
-        self.clips = [len(self._index(i)) for i in range(len(shards))] if without else self.recorded
-        if not sum(self.clips):
+        self.clips = [len(self._index(i)) for i in range(len(self.shards))] if without else self.shards.clips
+        if not any(self.clips):
             raise UserError(f"data={data}: no {split} clip is left without fold {without}; use fewer folds")
         self.order = SampleOrder(self.clips, seed, window_shards)
 
@@ -151,20 +148,21 @@ class ShardDataset(Dataset):
 
     def _damaged(self, shard: int, key: str, error: Exception) -> UserError:
         return UserError(
-            f"{self.shards[shard]}: sample {key} cannot be read ({error!r}); look for more with slts prepare "
+            f"{self.shards[shard]['file']}: sample {key} cannot be read ({error!r}); look for more with slts prepare "
             "action=verify, and prepare the corpus again"
         )
 
     def _index(self, shard: int) -> list[str]:
         """Notes where the clips of a shard lie, once it is found whole and as recorded; their keys."""
-        path = self.source.path(self.shards[shard])
+        recorded = self.shards[shard]
+        path = self.source.path(recorded)
         entries = index_shard(path)
-        if len(entries) != self.recorded[shard]:
+        if len(entries) != recorded["clips"]:
             raise UserError(
-                f"{self.shards[shard]}: {len(entries)} samples, and {self.recorded[shard]} in corpus.json; "
+                f"{recorded['file']}: {len(entries)} samples, and {recorded['clips']} in corpus.json; "
                 "prepare the corpus again"
             )
-        if self.digests and not is_sound(path, self.digests[shard]):
+        if self.verify_shards and not is_sound(path, recorded["sha256"]):
             raise UserError(
                 f"{path}: its SHA-256 is not that of corpus.json; copy it or prepare the corpus again, or train on"
                 " it as it is with verify_shards=false"
@@ -176,7 +174,7 @@ class ShardDataset(Dataset):
             )
         if self.without:
             entries = [entry for entry in entries if not self.without.holds(entry["key"])]
-        self.places.note(shard, np.array([[entry["headers"][name] for name in self.members] for entry in entries]))
+        self.places.note(shard, np.array([entry["start"] for entry in entries], int))
         return [entry["key"] for entry in entries]
 
     def _sample(self, sample: int, wanted: Sequence[str]) -> tuple[int, str, dict[str, bytes]]:
@@ -186,19 +184,17 @@ class ShardDataset(Dataset):
             return shard, *self._read(shard, sample - int(self.order.starts[shard]), wanted)
         except OSError as error:
             raise UserError(
-                f"{self.shards[shard]} of {self.source} can no longer be read ({error.strerror}); put it back, or free"
-                " what is missing, and give the same command again"
+                f"{self.shards[shard]['file']} of {self.source} can no longer be read ({error.strerror}); put it back,"
+                " or free what is missing, and give the same command again"
             ) from None
 
     def _read(self, shard: int, number: int, wanted: Sequence[str]) -> tuple[str, dict[str, bytes]]:
-        places = self.places.offsets(shard, number)
-        if places is None:
+        start = self.places.offset(shard, number)
+        if start is None:
             self._index(shard)
-            places = self.places.offsets(shard, number)
+            start = self.places.offset(shard, number)
         with self.source.path(self.shards[shard]).open("rb", buffering=0) as file:
-            found = {name: read_member(file, places[self.members.index(name)]) for name in wanted}
-        key = next(iter(found.values()))[0]
-        return key, {name: content for name, (_, content) in found.items()}
+            return read_sample(file, start, wanted)
 
     def _stretch(
         self, sample: int, members: dict[str, bytes], fps: float, frames: int, first: int, count: int

@@ -10,9 +10,10 @@ from torch.utils.data import DataLoader
 
 from slts.data.batch import Batch, collate
 from slts.data.dataset import ShardDataset
+from slts.data.fetch_ahead import FetchAhead
 from slts.data.handover import AHEAD, Piped, narrow
 from slts.data.order import EndlessSampler, SampleOrder
-from slts.data.shard_source import FetchAhead, Remote
+from slts.data.shard_source import Remote
 from slts.errors import UserError
 
 

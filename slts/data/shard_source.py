@@ -16,23 +16,20 @@ import fcntl
 import functools
 import hashlib
 import os
-import queue
 import re
 import select
 import shlex
-import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from importlib.util import find_spec
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 from webdataset.gopen import Pipe, gopen, gopen_schemes
 
 from slts.config import Typed
 from slts.data.location import Address, typed_data
-from slts.data.order import SampleOrder
+from slts.data.shard_list import CLIPS, ShardList
 from slts.data.shards import read_corpus_json
 from slts.data.storage import BLOCK, Unreachable, storage
 from slts.errors import UserError
@@ -43,12 +40,10 @@ TRIES, PAUSE = 3, 1.0
 """Times a file is asked for, and seconds before the second; each further pause is four times as long."""
 STALL = 120
 """Seconds without data after which a download counts as broken."""
-CONNECTIONS = 8
-"""Shards fetched at once: 500 clips a second where storage takes half a second to answer (analysis/scaling.ipynb)."""
 IN_USE = 60
 """Seconds since its last use during which a shard is not removed from the cache."""
-SOUND: set[tuple[Path, str]] = set()
-"""Shards that this process has hashed and found as recorded."""
+SOUND: set[bytes] = set()
+"""The marks of the shards that this process has hashed and found as recorded."""
 
 
 def shard_source(data: str | Path | Address, disk_gb: float = 20.0, verify: bool = True) -> "Folder | Remote":
@@ -65,9 +60,9 @@ def corpus_at(data: Path | Address) -> dict:
     return shard_source(data).corpus if isinstance(data, Address) else read_corpus_json(data)
 
 
-def local_shard(data: Path | Address, name: str) -> Path:
-    """A shard on this machine. Raises UserError when it cannot be had."""
-    return shard_source(data).path(name) if isinstance(data, Address) else data / name
+def local_shard(data: Path | Address, shard: dict) -> Path:
+    """A shard of corpus.json on this machine. Raises UserError when it cannot be had."""
+    return shard_source(data).path(shard) if isinstance(data, Address) else data / shard["file"]
 
 
 def corpus_of(config: Typed) -> dict:
@@ -82,10 +77,15 @@ def corpus_of(config: Typed) -> dict:
 
 def is_sound(path: Path, digest: str) -> bool:
     """Whether a shard has this SHA-256; one that had it is not read again in this process."""
-    known = (path, digest) in SOUND or (path.exists() and sha256(path) == digest)
+    known = mark(path, digest) in SOUND or (path.exists() and sha256(path) == digest)
     if known:
-        SOUND.add((path, digest))
+        SOUND.add(mark(path, digest))
     return known
+
+
+def mark(path: Path, digest: str) -> bytes:
+    """By which SOUND knows a shard: 16 bytes."""
+    return hashlib.blake2b(f"{digest} {path}".encode(), digest_size=16).digest()
 
 
 class Folder:
@@ -97,8 +97,8 @@ class Folder:
     def __str__(self) -> str:
         return str(self.folder)
 
-    def path(self, name: str) -> Path:
-        return self.folder / name
+    def path(self, shard: dict) -> Path:
+        return self.folder / shard["file"]
 
 
 class Remote:
@@ -126,14 +126,13 @@ class Remote:
         with self._lock(facts / "corpus.json"):
             self._fetch("corpus.json", facts / "corpus.json", None)
             self.corpus = _checked(read_corpus_json(facts), address)
-        self.digests = {shard["file"]: shard["sha256"] for shard in self.corpus["shards"]}
 
     def __str__(self) -> str:
         return str(self.address)
 
-    def path(self, name: str) -> Path:
+    def path(self, shard: dict) -> Path:
         """The local copy of a shard, fetched if it is not there or damaged. Raises UserError when it cannot be had."""
-        digest = self.digests[name]
+        name, digest = shard["file"], shard["sha256"]
         path = self.shards / f"{name.removesuffix('.tar')}-{digest[:16]}.tar"
         try:
             os.utime(path)
@@ -239,58 +238,11 @@ _remote = functools.cache(Remote)
 """One a process, so that corpus.json is fetched once and cannot change while a run lasts."""
 
 
-class FetchAhead:
-    """Fetches the shards of the current window and of the next, so that training does not wait for them.
-
-    Args:
-        source: of the shards.
-        order: of the samples; not shared with a sampler.
-        names: files of the shards in the order's numbering.
-    """
-
-    def __init__(self, source: Remote, order: SampleOrder, names: list[str]):
-        self.source, self.order, self.names = source, order, names
-        self.next_window, self.error = -1, None
-        self.wanted: queue.SimpleQueue = queue.SimpleQueue()
-        threading.Thread(target=self._work, daemon=True).start()
-
-    def reached(self, position: int) -> None:
-        """Tells where training is. Raises UserError for what went wrong in the thread."""
-        if self.error:
-            raise self.error
-        if position >= self.next_window:
-            shards, self.next_window = self.order.window(position)
-            following, _ = self.order.window(self.next_window)
-            self.wanted.put([self.names[shard] for shard in dict.fromkeys([*shards, *following])])
-
-    def stop(self) -> None:
-        self.wanted.put([])
-
-    def _work(self) -> None:
-        with ThreadPool(CONNECTIONS) as connections:
-            while names := self.wanted.get():
-                size = 0
-                try:
-                    for found in connections.imap(self._fetched, names):
-                        size += found
-                        if size > self.source.limit:
-                            raise UserError(
-                                f"disk_gb={self.source.limit / 1e9:g} does not hold two windows of shards of "
-                                f"{self.source.address}; raise disk_gb or set window_shards lower"
-                            )
-                except (UserError, OSError) as error:
-                    self.error = error
-                    return
-
-    def _fetched(self, name: str) -> int:
-        """Bytes of a shard, once it is there."""
-        return self.source.path(name).stat().st_size
-
-
 def _checked(corpus: dict, data: object) -> dict:
+    """The corpus, with a ShardList as its shards."""
     for shard in corpus["shards"]:
         digest, clips = shard.get("sha256"), shard.get("clips")
-        counted = isinstance(clips, int) and not isinstance(clips, bool) and clips > 0
+        counted = isinstance(clips, int) and not isinstance(clips, bool) and 0 < clips < CLIPS
         if not (isinstance(digest, str) and re.fullmatch(r"[0-9a-f]{64}", digest) and counted):
             raise UserError(f"data={data}: corpus.json has no SHA-256 or clip count of {shard['file']}")
-    return corpus
+    return corpus | {"shards": ShardList.of(corpus["shards"])}

@@ -1,10 +1,10 @@
 """Shards: WebDataset tar files of KEY.mp4, KEY.flac and KEY.json, and the folder's corpus.json.
 
 One rule for what is not ours: a shard is ours whole or it is refused whole, with one message that names the first fault
-and counts them. Ours are plain files named KEY.mp4, KEY.flac and KEY.json, each key with all three and each once, none
-larger than LARGEST, up to the two empty blocks that end a tar. So a member that would land elsewhere, a link, a device,
-a pickle, a giant, a sample without sound and a truncated tar are refused. Members are found by offset and decoded in
-memory: nothing is unpacked, executed or followed.
+and counts them. Ours are plain files named KEY.mp4, KEY.flac and KEY.json, each key with all three, each once and next
+to the others, none larger than LARGEST, up to the two empty blocks that end a tar. So a member that would land
+elsewhere, a link, a device, a pickle, a giant, a sample without sound and a truncated tar are refused. Members are
+found by offset and decoded in memory: nothing is unpacked, executed or followed.
 
 A sample may hold further sounds, KEY.NAME.flac (``KEY.synth.flac``, say), of the same instants as its picture: a system
 names those that it takes, and the others are left alone.
@@ -20,7 +20,7 @@ import os
 import re
 import secrets
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from webdataset import TarWriter
@@ -80,15 +80,15 @@ class _Headers(io.FileIO):
 
 
 def index_shard(path: Path) -> list[dict]:
-    """Where the samples of a shard lie, in file order: [{key, members: {mp4 | flac | json | NAME.flac: place}, headers:
-    {...: offset}}], where a place is (offset, size) in bytes and a header is what ``read_member`` begins at.
+    """Where the samples of a shard lie, in file order: [{key, members: {mp4 | flac | json | NAME.flac: place}, start}],
+    where a place is (offset, size) in bytes, and ``start`` the offset that ``read_sample`` begins at.
 
     Only headers are read. Raises UserError for what is not ours by the rule at the head of this module.
     """
     samples: dict[str, dict[str, tuple[int, int]]] = {}
-    headers: dict[str, dict[str, int]] = {}
+    starts: dict[str, int] = {}
     faults: list[str] = []
-    end = 0
+    end, last = 0, ""
     try:
         with _Headers(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
             for member in tar:
@@ -104,8 +104,10 @@ def index_shard(path: Path) -> list[dict]:
                 members = samples.setdefault(name["key"], {})
                 if name["suffix"] in members:
                     faults.append(f"'{member.name}' is there twice")
+                elif members and name["key"] != last:
+                    faults.append(f"'{member.name}' is not beside the others of its sample")
                 members[name["suffix"]] = (member.offset_data, member.size)
-                headers.setdefault(name["key"], {})[name["suffix"]] = member.offset
+                starts.setdefault(last := name["key"], member.offset)
                 end = member.offset_data + -(-member.size // BLOCK) * BLOCK
     except FileNotFoundError:
         raise UserError(f"{path}: no such shard; prepare the corpus again") from None
@@ -121,25 +123,34 @@ def index_shard(path: Path) -> list[dict]:
     if faults:
         more = f" and {len(faults) - 1} more faults" if len(faults) > 1 else ""
         raise UserError(f"{path}: {faults[0]}{more}; the shard is refused, prepare the corpus again")
-    return [{"key": key, "members": members, "headers": headers[key]} for key, members in samples.items()]
+    return [{"key": key, "members": members, "start": starts[key]} for key, members in samples.items()]
 
 
-def read_member(file: io.FileIO, header: int) -> tuple[str, bytes]:
-    """The key and the bytes of a member of a shard that ``index_shard`` found to be ours.
+def read_sample(file: io.FileIO, start: int, wanted: Sequence[str]) -> tuple[str, dict[str, bytes]]:
+    """The key of a sample that ``index_shard`` found to be ours, and those of its members that are ``wanted``.
 
     Raises:
         OSError: it is not there any more.
     """
-    file.seek(header)
+    found: dict[str, bytes] = {}
+    key = None
     try:
-        member = tarfile.TarFile(fileobj=io.BytesIO(file.read(HEADERS))).firstmember
-        name = member and NAME.fullmatch(member.name)
-        if name and member.size <= LARGEST:
-            file.seek(header + member.offset_data)
-            return name["key"], file.read(member.size)
+        while len(found) < len(wanted):
+            file.seek(start)
+            member = tarfile.TarFile(fileobj=io.BytesIO(file.read(HEADERS))).firstmember
+            name = member and NAME.fullmatch(member.name)
+            if not name or member.size > LARGEST or name["key"] != (key := key or name["key"]):
+                break
+            content = start + member.offset_data
+            if name["suffix"] in wanted:
+                file.seek(content)
+                found[name["suffix"]] = file.read(member.size)
+            start = content + -(-member.size // BLOCK) * BLOCK
     except (tarfile.TarError, ValueError):
         pass
-    raise OSError(errno.EIO, "it has changed since it was indexed")
+    if key is None or len(found) < len(wanted):
+        raise OSError(errno.EIO, "it has changed since it was indexed")
+    return key, found
 
 
 def read_shard(path: Path) -> Iterator[dict]:
@@ -174,6 +185,6 @@ def read_corpus_json(folder: Path) -> dict:
         raise UserError(f"data={folder}: no corpus.json there; make the folder with slts prepare") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: not a corpus.json of slts prepare ({error!r}); prepare the corpus again") from None
-    if not known or not all(re.fullmatch(r"[a-z]+-\d+\.tar", file) for file in files):
+    if not known or not all(re.fullmatch(r"[a-z]{1,16}-[0-9]{1,16}\.tar", file) for file in files):
         raise UserError(f"{path}: not a corpus.json of slts prepare; prepare the corpus again")
     return corpus

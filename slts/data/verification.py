@@ -98,7 +98,7 @@ def table(name: str, found: Findings) -> str:
 def _verify_shard(shard: Shard, tick: Callable[[], None]) -> Findings:
     found = Findings()
     try:
-        path = local_shard(shard.data, shard.file)
+        path = local_shard(shard.data, {"file": shard.file, "sha256": shard.sha256})
         index = index_shard(path)
     except UserError as error:
         found.faults.append(str(error))
@@ -182,7 +182,7 @@ def _compare(corpus: dict, found: Findings, data: Path | Address) -> list[str]:
         for name, times in {**sounds, **found.sounds}.items()
         if times < whole
     ]
-    if hashlib.sha256(json.dumps(corpus["shards"]).encode()).hexdigest()[:12] != corpus["hash"]:
+    if hashlib.sha256(json.dumps([*corpus["shards"]]).encode()).hexdigest()[:12] != corpus["hash"]:
         faults.append(f"{data}/corpus.json: its hash is not that of its list of shards")
     if strangers := set().union(*found.speakers.values()) - set(corpus["speakers"]):
         faults.append(f"{data}/corpus.json: does not name the speakers {', '.join(sorted(strangers))}")

@@ -65,7 +65,7 @@ class RunDirectory:
             self.checkpoints.mkdir(exist_ok=True)
             self._lock()
             if not (self.path / "config.yaml").exists():
-                write_whole(self.path / "corpus.json", json.dumps(corpus, indent=1).encode())
+                write_whole(self.path / "corpus.json", json.dumps(corpus, indent=1, default=list).encode())
                 write_whole(self.path / "config.yaml", _to_yaml(published(config)).encode())
         except OSError as error:
             raise UserError(f"{self.path} cannot be written ({error.strerror}); choose another runs=") from None

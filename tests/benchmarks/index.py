@@ -30,6 +30,7 @@ from slts.data.augmentation import Augmentation
 from slts.data.dataset import ShardDataset
 from slts.data.loader import training_loader
 from slts.data.media import encode_flac, encode_h264
+from slts.data.shard_source import SOUND, mark
 from slts.data.shards import index_shard, write_shard
 from slts.files import sha256
 
@@ -78,10 +79,10 @@ def rank(corpus: Path, position: int, workers: int, batch: int, complete: bool) 
     imported, began, processor = megabytes(), time.monotonic(), processor_seconds()
     dataset = ShardDataset(corpus, "train", 112, 1, Augmentation(chunk_seconds=0.2 if complete else 3.0))
     if complete:  # as if every shard had been read once
-        entries = index_shard(corpus / dataset.shards[0])
-        headers = np.array([[entry["headers"][name] for name in dataset.members] for entry in entries])
-        for shard in range(len(dataset.shards)):
-            dataset.places.note(shard, headers)
+        starts = np.array([entry["start"] for entry in index_shard(corpus / dataset.shards[0]["file"])])
+        for number, shard in enumerate(dataset.shards):
+            dataset.places.note(number, starts)
+            SOUND.add(mark(corpus / shard["file"], shard["sha256"]))
     batches = iter(training_loader(dataset, batch, position, 0, 1, workers))
     next(batches)
     seconds, processor = time.monotonic() - began, processor_seconds() - processor

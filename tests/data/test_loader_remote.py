@@ -157,9 +157,10 @@ def test_a_damaged_shard_of_the_cache_is_fetched_anew(corpus, cache):
     assert all(shard.stat().st_size > 7 for shard in cache.glob("*.tar"))
 
 
-def test_a_hash_that_is_none_is_refused(corpus, tmp_path):
+@pytest.mark.parametrize("change", [{"sha256": "../../x"}, {"clips": 0}, {"clips": 2**64}, {"clips": True}])
+def test_a_hash_or_count_that_is_none_is_refused(corpus, tmp_path, change):
     facts = json.loads((corpus / "corpus.json").read_text())
-    facts["shards"][1]["sha256"] = "../../x"
+    facts["shards"][1] |= change
     (tmp_path / "corpus.json").write_text(json.dumps(facts))
     with pytest.raises(UserError, match="no SHA-256 or clip count of train-000001"):
         dataset(typed(f"pipe:cat {tmp_path}/{{name}}"))
@@ -186,13 +187,14 @@ def test_a_stalled_command_is_ended(monkeypatch):
 def test_old_shards_make_room_and_those_in_use_stay(corpus, cache):
     size = (corpus / "train-000000.tar").stat().st_size
     source = dataset(typed(f"pipe:cat {corpus}/{{name}}"), disk_gb=1.5 * size / 1e9).source
-    first = source.path("train-000000.tar")
-    source.path("train-000001.tar")
+    shards = source.corpus["shards"]
+    first = source.path(shards[0])
+    source.path(shards[1])
     assert first.exists()  # used within the last minute
     os.utime(first, (time.time() - 100,) * 2)
-    source.path("train-000002.tar")
+    source.path(shards[2])
     assert not first.exists()
-    assert source.path("train-000000.tar").exists()
+    assert source.path(shards[0]).exists()
 
 
 def test_windows_that_do_not_fit_the_disk_are_refused(corpus):

@@ -1,3 +1,4 @@
+import hashlib
 import io
 import json
 import tarfile
@@ -5,7 +6,8 @@ import tarfile
 import pytest
 import webdataset
 
-from slts.data.shards import index_shard, read_corpus_json, write_shard
+from slts.data.shard_list import ShardList
+from slts.data.shards import index_shard, read_corpus_json, read_sample, write_shard
 from slts.errors import UserError
 from slts.files import sha256
 
@@ -90,6 +92,26 @@ def test_one_message_counts_the_faults_and_nothing_is_written(tmp_path):
     assert [*tmp_path.iterdir()] == [path] and not (tmp_path.parent / "evil.mp4").exists()
 
 
+def test_members_of_a_sample_are_neighbours_as_plain_webdataset_needs_them(tmp_path):
+    path = tmp_path / "train-000000.tar"
+    with tarfile.open(path, "w") as tar:
+        for name in ("a.mp4", "a.flac", "b.mp4", "b.flac", "b.json", "a.json"):
+            tar.addfile(tarfile.TarInfo(name), io.BytesIO())
+    with pytest.raises(UserError, match=r"'a\.json' is not beside the others of its sample; .* refused"):
+        index_shard(path)
+
+
+@pytest.mark.parametrize("wanted", [["json"], ["flac", "json"], ["mp4"], ["json", "mp4", "flac"]])
+def test_a_sample_is_read_from_where_it_begins(shard, wanted):
+    index = index_shard(shard)
+    with shard.open("rb", buffering=0) as file:
+        for entry, sample in zip(index, samples(), strict=True):
+            given = sample | {"json": json.dumps(sample["json"], ensure_ascii=False).encode()}
+            assert read_sample(file, entry["start"], wanted) == (entry["key"], {name: given[name] for name in wanted})
+        with pytest.raises(OSError, match="changed"):  # the next sample's would be another's
+            read_sample(file, index[0]["start"], ["synth.flac"])
+
+
 def header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
     member = tarfile.TarInfo(name)
     member.size, member.type = size, kind
@@ -141,8 +163,19 @@ def test_missing_or_foreign_corpus_json(tmp_path, text):
         read_corpus_json(tmp_path)
 
 
-def test_a_shard_outside_the_folder_is_refused(tmp_path):
+@pytest.mark.parametrize("file", ["../train-000000.tar", "train-٣.tar", f"train-{'0' * 99}.tar", "train-0.tar\n"])
+def test_a_shard_outside_the_folder_or_of_an_odd_name_is_refused(tmp_path, file):
     facts = dict.fromkeys(["name", "hash", "splits", "speakers", "mel"])
-    (tmp_path / "corpus.json").write_text(json.dumps({**facts, "shards": [{"file": "../train-000000.tar"}]}))
+    (tmp_path / "corpus.json").write_text(json.dumps({**facts, "shards": [{"file": file}]}))
     with pytest.raises(UserError, match=r"corpus\.json"):
         read_corpus_json(tmp_path)
+
+
+def test_a_list_of_shards_is_what_corpus_json_says_in_little_memory():
+    hashes = [hashlib.sha256(bytes([i])).hexdigest() for i in range(3)] + ["00" * 32]
+    names = ["train-000000.tar", "train-000001.tar", "trained-000000.tar", "val-000000.tar"]
+    given = [{"file": f, "sha256": h, "clips": 2**i} for i, (f, h) in enumerate(zip(names, hashes, strict=True))]
+    shards = ShardList.of(given)
+    assert [*shards] == given and shards[-1] == given[-1] and json.dumps(given) == json.dumps(shards, default=list)
+    assert [*shards.split("train")] == given[:2] and [*shards.split("val")] == given[3:] and not shards.split("test")
+    assert shards.table.nbytes <= 80 * len(shards)
