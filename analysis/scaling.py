@@ -94,7 +94,7 @@ def stages(keys: tuple[str, ...]) -> dict:
     """What a clip of a root takes, from the sample of ``dry_run=true``."""
     config, _ = compose("prepare", list(keys))
     began = time.process_time()
-    utterances = load_corpus(config.corpus, config)
+    utterances, _ = load_corpus(config.corpus, config)
     listing = (time.process_time() - began) / len(utterances)
     sample = measure(utterances, recipe_of(config, None), config)
     video = sample.total(lambda file: file.video)

@@ -28,7 +28,7 @@ def test_links_are_followed_once_and_loops_end(tmp_path):
     (root / "again").symlink_to(root / "ann")
     expected = [root / "ann" / "a.mp4", root / "bob" / "b.mp4"]
     assert files_below(root) == list(find_videos(root)) == expected
-    found = load_corpus("folder", reader(root))
+    found = load_corpus("folder", reader(root))[0]
     assert {(u.source, u.speaker) for u in found} == {("ann/a.mp4", "ann"), ("bob/b.mp4", "bob")}
 
 
@@ -36,7 +36,7 @@ def test_a_name_that_is_not_utf8_is_rejected_and_stops_nothing(tmp_path):
     (tmp_path / "good.mp4").touch()
     with open(bytes(tmp_path) + b"/bad\xff.mp4", "wb"):
         pass
-    found = {u.source: u for u in load_corpus("folder", reader(tmp_path))}
+    found = {u.source: u for u in load_corpus("folder", reader(tmp_path))[0]}
     assert found.keys() == {"good.mp4", "bad\\udcff.mp4"}
     with pytest.raises(Reject, match="bad_name"):
         found["bad\\udcff.mp4"].load()
@@ -59,7 +59,7 @@ def test_readers_of_official_layouts_follow_links_to_speakers(tmp_path, corpus, 
     link.parent.mkdir(parents=True)
     link.symlink_to(tmp_path / "elsewhere")
     config, _ = compose("prepare", [f"corpus={corpus}", f"root={tmp_path}/root"])
-    [found] = load_corpus(corpus, config)
+    [found], _ = load_corpus(corpus, config)
     assert found.speaker == link.name and Path(found.source).stem == Path(files[-1]).stem
 
 

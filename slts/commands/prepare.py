@@ -11,7 +11,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from slts.corpora import load_corpus, unread_files
+from slts.corpora import load_corpus
 from slts.errors import UserError
 from slts.offsets.injection import inject_offset
 from slts.secrecy import without_secrets
@@ -60,7 +60,7 @@ def make_corpus(config) -> dict | None:
     files of the root that the reader passed over; None while parts are missing."""
     from slts.data.preparation import prepare_corpus
 
-    utterances, unread = load_corpus(config.corpus, config), unread_files(config.corpus, config)
+    utterances, unread = load_corpus(config.corpus, config)
     corpus = prepare_corpus(config, utterances, _inject(config), unread)
     return corpus and {**corpus, "unread": unread}
 
@@ -73,7 +73,7 @@ def _forecast(config) -> int:
     from slts.data.dry_run import report
 
     began = time.monotonic()
-    utterances = load_corpus(config.corpus, config)
+    utterances, _ = load_corpus(config.corpus, config)
     report(config, utterances, _inject(config), time.monotonic() - began)
     return 0
 

@@ -2,8 +2,8 @@
 
 A corpus is one module here, or one that another package names by the entry point ``slts.corpora``, with a function
 ``utterances(config) -> list[Utterance]``, and one file in ``conf/corpus``. A reader that takes what it finds has
-``unread(config) -> list[Path]`` too: the files that it did not take. One whose ``root`` may be an address has
-``ADDRESSES = True``.
+``found(config) -> tuple[list[Utterance], list[Path]]`` instead, with the files that it did not take. One whose ``root``
+may be an address has ``ADDRESSES = True``.
 """
 
 import importlib
@@ -17,8 +17,9 @@ from slts.errors import UserError
 from slts.plugins import load, plugged_in
 
 
-def load_corpus(name: str, config) -> list[Utterance]:
-    """The utterances of the corpus in module ``slts.corpora.<name>``, ordered by split, then as the reader gives them.
+def load_corpus(name: str, config) -> tuple[list[Utterance], list[Path]]:
+    """The utterances of the corpus in module ``slts.corpora.<name>``, ordered by split, then as the reader gives them;
+    and the files below the root that it passed over, none for official layouts, which name what belongs to them.
 
     Raises UserError when the root is missing or holds nothing the reader knows.
     """
@@ -28,13 +29,7 @@ def load_corpus(name: str, config) -> list[Utterance]:
             f"root={Address(config, 'root')}: corpus={name} is read from a folder only; copy it into one (corpus=folder"
             " reads videos from addresses)"
         )
-    return reader.utterances(config)
-
-
-def unread_files(name: str, config) -> list[Path]:
-    """Files below the root that the reader passed over; empty for official layouts, which name what belongs to them."""
-    reader = _reader(name)
-    return reader.unread(config) if hasattr(reader, "unread") else []
+    return reader.found(config) if hasattr(reader, "found") else (reader.utterances(config), [])
 
 
 def _reader(name: str) -> ModuleType:

@@ -27,8 +27,9 @@ ADDRESSES = True
 COLUMNS = ("file", "speaker", "split", "text")
 
 
-def utterances(config) -> list[Utterance]:
-    """The videos below the root, ordered by split and path.
+def found(config) -> tuple[list[Utterance], list[Path]]:
+    """The videos below the root, ordered by split and path; and the files that are none, which are not looked for where
+    a metadata.csv lists what is to be read.
 
     Args:
         config: ``root``, ``seed``, ``fps`` (None keeps each video's own), ``video_stream`` and ``audio_stream``.
@@ -58,7 +59,7 @@ def utterances(config) -> list[Utterance]:
     keys = _keys([row["file"] for row in rows])
     streams = Streams(config.video_stream, config.audio_stream)
     read = partial(_read, fps=config.fps, streams=streams)
-    found = [
+    utterances = [
         Utterance(
             key=keys[row["file"]],
             split=row["split"] or drawn[row["file"]],
@@ -71,13 +72,8 @@ def utterances(config) -> list[Utterance]:
         )
         for row in rows
     ]
-    return sorted(found, key=lambda utterance: (SPLITS.index(utterance.split), utterance.source))
-
-
-def unread(config) -> list[Path]:
-    """Files below the root that are no videos; none where a metadata.csv lists what is to be read."""
-    root = raw_videos(config)
-    return [] if root.metadata() is not None else [Path(config.root) / file for file in root.videos()[1]]
+    utterances.sort(key=lambda utterance: (SPLITS.index(utterance.split), utterance.source))
+    return utterances, [Path(config.root) / file for file in others]
 
 
 def _read(video: Path | Stored, **how) -> Clip:

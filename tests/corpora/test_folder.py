@@ -23,7 +23,7 @@ def read(root: Path | None, **changes) -> list:
                 **changes,
             }
         ),
-    )
+    )[0]
 
 
 def touch(root: Path, *names: str) -> None:

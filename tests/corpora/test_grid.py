@@ -14,7 +14,7 @@ STEMS = [f"{a}b{b}{c}{d}{e}" for a in "bl" for b in "ai" for c in "fg" for d in 
 
 def read(root: Path, **changes) -> list:
     config = {"root": str(root), "speakers": None, "lists": None, "seed": 0, "fps": None, **changes}
-    return load_corpus("grid", SimpleNamespace(**config))
+    return load_corpus("grid", SimpleNamespace(**config))[0]
 
 
 def touch(*paths: Path) -> None:

@@ -33,7 +33,7 @@ def read(root: Path | None, **changes) -> list:
         "largest_gap": 1.0,
         **changes,
     }
-    return load_corpus("lip2wav", SimpleNamespace(**config))
+    return load_corpus("lip2wav", SimpleNamespace(**config))[0]
 
 
 def lists(folder: Path, ids: dict[str, list[str]] = IDS) -> None:

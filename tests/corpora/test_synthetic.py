@@ -31,7 +31,7 @@ def config(**changed):
 
 
 def corpus(**changed):
-    return load_corpus("synthetic", config(**changed))
+    return load_corpus("synthetic", config(**changed))[0]
 
 
 def digest(utterance) -> str:

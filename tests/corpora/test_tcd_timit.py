@@ -28,7 +28,7 @@ MLF = """#!MLF!#
 
 def read(root: Path | None, **changes) -> list:
     config = {"root": root and str(root), "speakers": None, "labels": None, "seed": 0, "fps": None, **changes}
-    return load_corpus("tcd_timit", SimpleNamespace(**config))
+    return load_corpus("tcd_timit", SimpleNamespace(**config))[0]
 
 
 def touch(*paths: Path) -> None:

@@ -336,7 +336,7 @@ def uncut(root: Path):
 
 @pytest.mark.parametrize("inject", ["none", "lagged"])
 def test_long_videos_become_chunks_with_real_picture_and_sound(long_video, tmp_path, monkeypatch, inject):
-    monkeypatch.setattr(prepare, "load_corpus", lambda *_: uncut(long_video))
+    monkeypatch.setattr(prepare, "load_corpus", lambda *_: (uncut(long_video), []))
     out = tmp_path / "out"
     make_corpus(config(long_video, out, chunk_seconds=3, inject=inject))
     made = samples(out)
@@ -349,14 +349,14 @@ def test_long_videos_become_chunks_with_real_picture_and_sound(long_video, tmp_p
 
 
 def test_a_rest_too_short_is_in_the_ledger(long_video, tmp_path, monkeypatch):
-    monkeypatch.setattr(prepare, "load_corpus", lambda *_: uncut(long_video))
+    monkeypatch.setattr(prepare, "load_corpus", lambda *_: (uncut(long_video), []))
     corpus = make_corpus(config(long_video, tmp_path / "out", chunk_seconds=2.2))
     assert corpus["rejected"] == {"too_short": 1}
     assert json.loads((tmp_path / "out" / "rejected.jsonl").read_text())["source"] == "ann/long.mkv#8.80-11.00"
 
 
 def test_an_uncut_long_video_is_rejected_with_the_key_that_cuts_it(long_video, tmp_path, monkeypatch):
-    monkeypatch.setattr(prepare, "load_corpus", lambda *_: uncut(long_video))
+    monkeypatch.setattr(prepare, "load_corpus", lambda *_: (uncut(long_video), []))
     monkeypatch.setattr(cutting, "LONGEST", 8.0)
     with pytest.raises(UserError, match="too_long 1"):
         make_corpus(config(long_video, tmp_path / "out"))

@@ -90,6 +90,13 @@ def test_a_corpus_at_an_address_of_videos_at_an_address_is_that_of_folders(sent,
     assert fsspec.filesystem("memory").modified("/made/corpus/train-000000.tar") == made
 
 
+def test_an_address_is_listed_once(sent, tmp_path, monkeypatch):
+    listed, real = [], Storage.files
+    monkeypatch.setattr(Storage, "files", lambda place: listed.append(str(place)) or real(place))
+    corpus = make_corpus(config(sent, tmp_path / "out"))
+    assert listed == [ROOT] and [path.name for path in corpus["unread"]] == ["notes.doc"]
+
+
 def test_metadata_is_read_there_too(sent, videos, tmp_path):
     lines = "file,speaker,text\nann/0 #ü.mkv,zoe,hello\nbob/1 #ü.mkv,,\n"
     fsspec.filesystem("memory").pipe("/videos/metadata.csv", lines.encode())

@@ -107,7 +107,7 @@ def main(run_folder: str, clips: str = "12") -> int:
     run, worst = load_run(run_folder), 0.0
     prepared = run.corpus["config"]
     config, _ = compose("prepare", ["corpus=synthetic", "profile=lagged", f"size={prepared['size']}", "seed=99"])
-    specs = [utterance.load.args[0] for utterance in load_corpus("synthetic", config)[: int(clips)]]
+    specs = [utterance.load.args[0] for utterance in load_corpus("synthetic", config)[0][: int(clips)]]
     rows = ["25", "variable rate", *(f"{name}, {way}" for name in RATES for way in ("filmed", "converted"))]
     lags, offsets = {}, {}
     with tempfile.TemporaryDirectory() as folder:
