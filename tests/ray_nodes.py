@@ -16,11 +16,16 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-STARTING, LIVING = 60, 1800
+STARTING, LIVING = 180, 1800
 """Seconds."""
 QUICK = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 4}
 """A node that was killed is given up within some seconds, not twenty."""
-ENVIRONMENT = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
+ENVIRONMENT = {
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",  # Ray's jobs would wait for all else that a busy machine does
+    "OMP_NUM_THREADS": "1",
+}
 """Of the nodes; programs that join them need the first, too."""
 
 

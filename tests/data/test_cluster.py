@@ -34,7 +34,7 @@ from slts.systems.trained import load_run
 
 ray = pytest.importorskip("ray")
 RECIPE = ("corpus=synthetic", "clips=24", "shard_clips=2", "size=32", "region=mouth", "faces=none")
-PATIENCE = 100
+PATIENCE = 300
 """Seconds that a test, or what it stands on, may take on a busy machine."""
 
 
