@@ -5,8 +5,9 @@ python analysis/av2a.py folder=runs/av2a [seeds=0,1,2] [steps=400] [more=200] [s
     [record=analysis/av2a.json]
 
 Of each seed: a base of ``steps`` steps; the control, which goes on from it for ``more``; AV2A on it for ``more`` by
-each procedure; and AV2A by the first procedure that hears another clip's speech, silence, or in training what bases say
-of clips that they did not learn from (cross_fit). The first procedure's is also scored as it hears what it said itself
+each procedure; and AV2A by the first procedure that hears another clip's speech, silence, in training what bases say
+of clips that they did not learn from (cross_fit), or the sentence of the grammar that a recogniser hears in the base's
+speech, in recorded words (grammar). The first procedure's is also scored as it hears what it said itself
 (again), and, with several seeds, what another seed's base says (other).
 
 Clips are generated ones with lagged offsets, ``clips`` of them, or those of ``data``, which the record calls
@@ -18,10 +19,12 @@ is done is not done again: given once more, it goes on. The record is written an
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from commands import arguments, slts, train
+from recorded_words import in_recorded_words
 
 from slts.config import compose
 from slts.data.assembly import assemble_shard, merge_facts
@@ -40,6 +43,7 @@ AV2A = {
     "shuffled": ("shuffled", "task.procedure=both"),
     "zeroed": ("zeroed", "task.procedure=both"),
     "cross_fit": ("cross_fit", "task.procedure=both"),
+    "grammar": ("grammar", "task.procedure=both"),
 }
 """Runs on a base: the corpus they learn from, and what they are told."""
 HEARD = {
@@ -108,6 +112,9 @@ class Seed:
         out = self.folder / "corpora" / heard
         if heard in OTHER_SPEECH:
             derive(self.spoken("spoken"), out, OTHER_SPEECH[heard], {"derived": heard})
+        elif heard == "grammar":
+            change = partial(in_recorded_words, self.data, self.recogniser)
+            derive(self.spoken("spoken"), out, change, {"derived": heard})
         elif not (out / "corpus.json").exists():
             if heard == "cross_fit":
                 speakers = ",".join(str(self.run(name)) for name in ("base", "half-0", "half-1"))

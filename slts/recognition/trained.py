@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -40,9 +41,13 @@ class TrainedRecogniser:
         frames = torch.from_numpy(np.ascontiguousarray(audio, np.float32))[None]
         return self.decode(log_mel(frames)[0])
 
-    @torch.no_grad()
     def decode(self, mel: torch.Tensor) -> str:
         """The same for a log-mel (T, 80)."""
+        return " ".join(word for word, _, _ in self.words(mel))
+
+    @torch.no_grad()
+    def words(self, mel: torch.Tensor) -> list[tuple[str, int, int]]:
+        """Its words, and of each the frames of the log-mel in which it begins and before which it ends."""
         if not len(mel):
             raise Undefined("audio is too short for a sentence of the grammar")
         features = splice(cepstra_of(mel)) @ self.models.projection
@@ -50,8 +55,13 @@ class TrainedRecogniser:
         path, total = viterbi(self.lattice, emitted, torch.tensor([len(mel)]))
         if total[0] == -torch.inf:
             raise Undefined("audio is too short for a sentence of the grammar")
-        said = dict.fromkeys(self.spoken[state] for state in path[0].tolist())
-        return " ".join(word for _, word in filter(None, said))
+        found, first = [], 0
+        for said, frames in groupby(self.spoken[state] for state in path[0].tolist()):
+            last = first + len(list(frames))
+            if said:
+                found.append((said[1], first, last))
+            first = last
+        return found
 
     def save(self, folder: Path, facts: dict) -> None:
         """Write the recogniser and what is known of it; the JSON, written last, vouches for the weights."""

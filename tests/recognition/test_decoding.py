@@ -108,3 +108,14 @@ def test_a_clip_too_short_for_a_sentence_is_undefined():
         recogniser.decode(torch.zeros(0, 80))
     assert TINY.parse(recogniser.decode(torch.randn(2, 80))) == ("a", "c")
     assert TINY.parse(recogniser.decode(torch.randn(40, 80)))
+
+
+def test_words_are_told_with_the_frames_in_which_they_are_heard(monkeypatch):
+    recogniser = TrainedRecogniser(models(), TINY)
+    [a], [c] = (recogniser.models.models_of(word) for word in "ac")
+    heard = torch.tensor([PAUSE, a, a, a, PAUSE, PAUSE, c, c])
+    monkeypatch.setattr(
+        WordModels, "log_likelihood", lambda _, features, model: -99.0 * (heard[:, None] != model[:, None])
+    )
+    assert recogniser.words(torch.zeros(8, 80)) == [("a", 1, 4), ("c", 6, 8)]
+    assert recogniser.decode(torch.zeros(8, 80)) == "a c"
