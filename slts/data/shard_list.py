@@ -38,6 +38,10 @@ class ShardList(Sequence):
     def clips(self) -> np.ndarray:
         return self.table["clips"]
 
+    def number(self, file: str) -> int:
+        """The place of the shard in ``file``, which is listed."""
+        return int(np.flatnonzero(self.table["file"] == file.encode())[0])
+
     def split(self, name: str) -> "ShardList":
         """Those of a split: train, val or test."""
         return ShardList(self.table[np.char.startswith(self.table["file"], f"{name}-".encode())])

@@ -123,7 +123,7 @@ def _spoken(voices: Speakers, shard: Path, batch_size: int) -> Iterator[dict]:
     """The samples of a shard with their speech."""
     split = shard.name.partition("-")[0]
     seen = [run.dataset(shard.parent, split) for run in voices.runs]  # the split's clips as each of the runs sees them
-    number = [one["file"] for one in seen[0].shards].index(shard.name)
+    number = seen[0].shards.number(shard.name)
     first, count, samples = int(seen[0].order.starts[number]), seen[0].clips[number], read_shard(shard)
     for start in range(0, count, batch_size):
         batch = list(islice(samples, batch_size))

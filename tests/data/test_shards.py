@@ -177,5 +177,6 @@ def test_a_list_of_shards_is_what_corpus_json_says_in_little_memory():
     given = [{"file": f, "sha256": h, "clips": 2**i} for i, (f, h) in enumerate(zip(names, hashes, strict=True))]
     shards = ShardList.of(given)
     assert [*shards] == given and shards[-1] == given[-1] and json.dumps(given) == json.dumps(shards, default=list)
+    assert [shards.number(name) for name in names] == [0, 1, 2, 3]
     assert [*shards.split("train")] == given[:2] and [*shards.split("val")] == given[3:] and not shards.split("test")
     assert shards.table.nbytes <= 80 * len(shards)
