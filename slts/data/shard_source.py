@@ -85,7 +85,7 @@ def is_sound(path: Path, digest: str) -> bool:
 
 def mark(path: Path, digest: str) -> bytes:
     """By which SOUND knows a shard: 16 bytes."""
-    return hashlib.blake2b(f"{digest} {path}".encode(), digest_size=16).digest()
+    return hashlib.blake2b(f"{digest} ".encode() + os.fsencode(path), digest_size=16).digest()
 
 
 class Folder:

@@ -1,6 +1,7 @@
 """Batches from real shards: workers, resume, augmentation, damage."""
 
 import json
+import os
 import shutil
 import tarfile
 from itertools import islice
@@ -128,6 +129,12 @@ def test_keys_longer_than_a_header_and_shards_that_others_packed(corpus, tmp_pat
         assert torch.equal(ours["video"], theirs["video"]) and torch.equal(ours["audio"], theirs["audio"])
         assert theirs["key"].replace("clip" * 40, "clip") == ours["key"]
     assert len(packed[0, 5]["key"]) > 100
+
+
+def test_a_folder_whose_name_is_not_utf8_is_read(corpus, tmp_path):
+    odd = tmp_path / os.fsdecode(b"corp\xff")
+    shutil.copytree(corpus, odd)
+    assert dataset(odd)[0, 0]["key"] == "clip-00"
 
 
 def test_more_clips_than_memory_holds_are_one_line(corpus, tmp_path):
