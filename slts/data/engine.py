@@ -1,4 +1,4 @@
-"""Where a command's jobs run: in processes of this machine, or on the nodes of a Ray cluster.
+"""Where a command's jobs run: in processes of this machine, on the nodes of a Ray cluster, or as tasks of SLURM.
 
 A command cuts its work into jobs, hands them to ``run_jobs`` with a function of one job, and gets the results in the
 order of the jobs, whoever did them. It takes the keys workers, engine and address for that, and part for a share of the
@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from slts.data.cluster import Cluster
 from slts.data.parallel import Processes
+from slts.data.slurm import Slurm
 from slts.errors import UserError
 
 T = TypeVar("T")
@@ -26,8 +27,8 @@ class Engine(Protocol):
     """What runs jobs."""
 
     workers: int | None
-    """Jobs at once, each with one thread; 0 is one a core. None is one at a time with the threads of this process, or
-    one a core of a cluster."""
+    """Jobs at once, each with one thread; 0 is one a core. None is one at a time with the threads of this process.
+    Of a cluster either is as many as it has cores, of SLURM slts.data.slurm.AT_ONCE."""
 
     def run(self, function: Callable, jobs: Sequence, advance: Callable[[int], None]) -> Iterator:
         """``function(job, tick)`` of every job, as results in the order of the jobs, each as soon as it is there.
@@ -46,14 +47,17 @@ class Engine(Protocol):
 
 def engine_of(config, *shared: Path) -> Engine:
     """What the keys ``engine``, ``address`` and ``workers`` say. ``shared`` are files and folders that every node must
-    see as this machine does. Raises UserError, also where no cluster is at the address."""
-    if config.engine == "ray":
-        cluster = Cluster(config.address, shared, config.workers)
-        cluster.join()  # before anything is written
-        return cluster
-    if config.address is not None:
-        raise UserError(f"address={config.address} is of a cluster, and engine=local knows none; give engine=ray")
-    return Processes(config.workers)
+    see as this machine does. Raises UserError, also where there is no such cluster."""
+    if config.address is not None and config.engine != "ray":
+        raise UserError(
+            f"address={config.address} is of a Ray cluster, and engine={config.engine} knows none; give engine=ray"
+        )
+    if config.engine == "local":
+        return Processes(config.workers)
+    ray = config.engine == "ray"
+    cluster = Cluster(config.address, shared, config.workers) if ray else Slurm(shared, config.workers)
+    cluster.join()  # before anything is written
+    return cluster
 
 
 def run_jobs(engine: Engine, function: Callable, jobs: Sequence, title: str, items: int, done: int = 0) -> Iterator:

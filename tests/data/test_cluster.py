@@ -142,7 +142,7 @@ def doomed(job: int, tick) -> None:
 
 
 def test_a_job_that_always_dies_is_one_line(nodes, monkeypatch):
-    monkeypatch.setattr(cluster, "RETRIES", 1)
+    monkeypatch.setattr("slts.data.nodes.RETRIES", 1)
     with pytest.raises(UserError, match="a job died 2 times, with its node or its process; see ray's logs"):
         on_cluster(doomed, 1)
 
@@ -179,7 +179,7 @@ def test_what_fails_on_a_node_is_one_line(nodes):
 
 def test_a_node_unlike_this_machine_is_one_line(nodes, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(cluster, "versions", lambda: {"slts": "0.0", "av": av.__version__})
+        patch.setattr("slts.data.nodes.versions", lambda: {"slts": "0.0", "av": av.__version__})
         with pytest.raises(UserError, match=r"it has slts \S+.* and not slts 0\.0.*; install the same on every node"):
             on_cluster(divided, 1)
     monkeypatch.setattr(av, "codecs_available", {*av.codecs_available, "av9"})
@@ -203,6 +203,10 @@ class NobodyLeft:
     """Ray once every node with a core has died."""
 
     @staticmethod
+    def remote(**_):
+        return lambda function: function
+
+    @staticmethod
     def wait(references, num_returns, timeout):
         return [], references
 
@@ -213,7 +217,7 @@ class NobodyLeft:
 
 def test_jobs_do_not_wait_for_nodes_that_are_gone():
     with pytest.raises(UserError, match="no node of the cluster is left with a core"):
-        cluster._one_done(NobodyLeft, {1: 1})
+        cluster._Jobs(NobodyLeft, divided, None, 1).one_done([1])
 
 
 @pytest.mark.parametrize("address", ["localhost:1", "ray://localhost:1", "localhost", "localhost:99999"])

@@ -1,0 +1,164 @@
+"""Jobs as tasks of a SLURM array, sent and watched by submitit, in place of the processes of this machine.
+
+Where tasks run is said as ever to ``sbatch``, by its own variables: SBATCH_PARTITION, SBATCH_ACCOUNT, SBATCH_QOS,
+SBATCH_TIMELIMIT, SBATCH_MEM_PER_CPU and so on. What is given to them and what they give back lies meanwhile in a folder
+of ``$SLTS_CACHE/slurm`` (~/.cache/slts/slurm) that this user alone can read; all nodes must see it, and Python and slts
+where they are here.
+"""
+
+import importlib.util
+import logging
+import os
+import pickle
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from slts.data.nodes import Died, Failure, Place, after_a_death, at_work, run_on
+from slts.errors import UserError
+
+AT_ONCE = 64
+"""Tasks at once, unless ``workers`` says it."""
+ROUNDS = 4
+"""Tasks a place: so many that none waits long for the last, and that starting Python costs little."""
+LARGEST = 1000
+"""Tasks that an array may have where SLURM's MaxArraySize is what it usually is."""
+MINUTES = 240
+"""For a task, unless SBATCH_TIMELIMIT says it; one whose time ends is put into the queue again."""
+POLL = 1.0
+"""Seconds after which it is looked again for what is done."""
+
+
+@dataclass(frozen=True)
+class Slurm:
+    """The SLURM cluster of this machine; see slts.data.engine.Engine."""
+
+    shared: tuple[Path, ...] = ()
+    """Files and folders that every node must see as this machine does."""
+    workers: int | None = None
+
+    def join(self) -> None:
+        """Raises UserError where submitit is not installed, or SLURM is not here or takes no job."""
+        if importlib.util.find_spec("submitit") is None:
+            raise UserError("engine=slurm: submitit is missing; pip install 'slts[cluster]', or leave engine= out")
+        if not (shutil.which("sbatch") and shutil.which("srun")):
+            raise UserError("engine=slurm: no sbatch here; give the command on a machine of the cluster that has it")
+        tried = subprocess.run(["sbatch", "--test-only", "--wrap", "true"], capture_output=True, text=True)
+        if tried.returncode:
+            raise _refused(tried.stderr)
+
+    def run(self, function: Callable, jobs: Sequence, advance: Callable[[int], None]) -> Iterator:
+        """Raises UserError as ``join``, where a node is not like this machine, or where a job failed there; and OSError
+        where a job found the disk full."""
+        if not jobs:
+            return
+        at_once = self.workers or AT_ONCE
+        size = ceil(len(jobs) / min(len(jobs), LARGEST, ROUNDS * at_once))
+        groups = [Group(tuple(jobs[first : first + size])) for first in range(0, len(jobs), size)]
+        tasks = _Tasks(partial(_each, function), Place.here(self.shared), at_once, _folder())
+        try:
+            yield from chain.from_iterable(run_on(tasks, groups, advance))
+        except BaseException:
+            tasks.cancel()  # its logs stay
+            raise
+        shutil.rmtree(tasks.folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Group:
+    """The jobs of one task."""
+
+    jobs: tuple
+
+    def after_a_death(self) -> "Group":
+        return Group(tuple(map(after_a_death, self.jobs)))
+
+
+def _each(function: Callable, group: Group, tick: Callable[[], None]) -> list:
+    return [function(job, tick) for job in group.jobs]
+
+
+class _Tasks:
+    """See slts.data.nodes.Nodes."""
+
+    name = "slurm"
+    at_once = LARGEST
+    """SLURM holds back what is too much itself."""
+
+    def __init__(self, function: Callable, place: Place, at_once: int, folder: Path):
+        import submitit
+
+        logging.getLogger("submitit").setLevel(logging.ERROR)
+        self.function, self.place, self.folder = function, place, folder
+        self.executor = submitit.SlurmExecutor(folder)
+        told = {"array_parallelism": at_once, "use_srun": False, "stderr_to_stdout": True, "wckey": None}
+        self.executor.update_parameters(job_name="slts", time=MINUTES, cpus_per_task=1, **told)
+        self.arrays: set[str] = set()
+
+    def give(self, jobs: Sequence) -> list:
+        from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+        work = [pickle.dumps((self.function, job)) for job in jobs]
+        try:
+            tasks = self.executor.map_array(_Task(), work, [self.place] * len(work))
+        except (FailedJobError, FailedSubmissionError) as error:
+            raise _refused(str(error)) from None
+        self.arrays |= {task.job_id.partition("_")[0] for task in tasks}
+        return tasks
+
+    def one_done(self, handles: Sequence) -> Any:
+        while True:
+            for task in handles:
+                if task.done():
+                    return task
+            time.sleep(POLL)
+
+    def outcome(self, handle) -> tuple[Any, int] | Failure:
+        from submitit.core.utils import FailedJobError
+
+        error = handle.exception()
+        if isinstance(error, FailedJobError):  # it could not even start, or its time ended too often
+            reason = str(error).partition("--\n")[2].partition("\n--")[0].rstrip().splitlines()[-1:] or [str(error)]
+            raise UserError(f"engine=slurm: a task failed ({reason[0]}); its log: {handle.paths.stdout}")
+        if error:
+            raise Died(f"the last in state {handle.state}; logs are in {self.folder}")
+        return handle.result()
+
+    def cancel(self) -> None:
+        if self.arrays:
+            subprocess.run(["scancel", *sorted(self.arrays)], capture_output=True)
+
+
+class _Task:
+    """What a task of the array does. Where its time ends, or somebody else takes its node, it is put into the queue
+    again as it is."""
+
+    def __call__(self, work: bytes, place: Place) -> tuple[Any, int] | Failure:
+        return at_work(lambda: pickle.loads(work), place)
+
+    def checkpoint(self, work: bytes, place: Place):
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self, work, place)
+
+
+def _folder() -> Path:
+    cache = Path(os.environ.get("SLTS_CACHE", "~/.cache/slts")).expanduser() / "slurm"
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix="tasks-", dir=cache))
+    except OSError as error:
+        raise UserError(f"{cache} cannot be written ({error.strerror}); set SLTS_CACHE to another folder") from None
+
+
+def _refused(said: str) -> UserError:
+    lines = [line for line in said.splitlines() if "error" in line] or said.split("\n") or ["no reason given"]
+    return UserError(f"engine=slurm: sbatch takes no job ({lines[0].strip()}); mend its variables SBATCH_...")
