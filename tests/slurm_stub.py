@@ -2,7 +2,7 @@
 
 Each is this file under that name. Their cluster is the folder ``$SLURM_STUB``: of each task a file ``JOB_TASK`` with
 its process, then with how it ended. ``kill`` there names a task and a file: at its first start the task is killed once
-the file is there. ``refuses`` is what sbatch answers.
+the file is there. ``refuses`` is what sbatch says in place of taking a job, ``no accounts`` what sacct says.
 """
 
 import os
@@ -73,6 +73,8 @@ def _tell(name: str, state: str) -> None:
 
 
 def sacct(words: list[str]) -> None:
+    if (CLUSTER / "no accounts").exists():
+        sys.exit((CLUSTER / "no accounts").read_text())
     print("JobID|State|NodeList")
     for job in (words[i + 1] for i, word in enumerate(words) if word == "-j"):
         for path in [*CLUSTER.glob(f"{job}_*"), *CLUSTER.glob(job)]:

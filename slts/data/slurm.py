@@ -46,14 +46,20 @@ class Slurm:
     workers: int | None = None
 
     def join(self) -> None:
-        """Raises UserError where submitit is not installed, or SLURM is not here or takes no job."""
+        """Raises UserError where submitit is not installed, or SLURM is not here, takes no job or keeps no accounts."""
         if importlib.util.find_spec("submitit") is None:
             raise UserError("engine=slurm: submitit is missing; pip install 'slts[cluster]', or leave engine= out")
-        if not (shutil.which("sbatch") and shutil.which("srun")):
+        if not all(map(shutil.which, ("sbatch", "srun", "sacct", "scancel"))):
             raise UserError("engine=slurm: no sbatch here; give the command on a machine of the cluster that has it")
         tried = subprocess.run(["sbatch", "--test-only", "--wrap", "true"], capture_output=True, text=True)
         if tried.returncode:
             raise _refused(tried.stderr)
+        told = subprocess.run(["sacct", "--allocations", "--noheader"], capture_output=True, text=True)
+        if told.returncode:
+            raise UserError(
+                f"engine=slurm: sacct does not tell which tasks have died ({_error_of(told.stderr)}); let the cluster"
+                " keep accounts, or give parts of the work by launch/slurm/array.sbatch"
+            )
 
     def run(self, function: Callable, jobs: Sequence, advance: Callable[[int], None]) -> Iterator:
         """Raises UserError as ``join``, where a node is not like this machine, or where a job failed there; and OSError
@@ -160,5 +166,9 @@ def _folder() -> Path:
 
 
 def _refused(said: str) -> UserError:
-    lines = [line for line in said.splitlines() if "error" in line] or said.split("\n") or ["no reason given"]
-    return UserError(f"engine=slurm: sbatch takes no job ({lines[0].strip()}); mend its variables SBATCH_...")
+    return UserError(f"engine=slurm: sbatch takes no job ({_error_of(said)}); mend its variables SBATCH_...")
+
+
+def _error_of(said: str) -> str:
+    lines = said.strip().splitlines() or ["no reason given"]
+    return next((line for line in lines if "error" in line), lines[-1]).strip()

@@ -120,6 +120,11 @@ def test_a_command_without_a_cluster_or_with_one_that_refuses_leaves_nothing(ver
         assert cli.run(verb, [*words, *keys]) == 2
         said = capsys.readouterr().err
         assert reason in said and len(said.splitlines()) == 1 and not out.exists()
+    (cluster / "refuses").unlink()
+    (cluster / "no accounts").write_text("Slurm accounting storage is disabled")
+    assert cli.run(verb, [*words, "engine=slurm"]) == 2
+    said = capsys.readouterr().err
+    assert "died (Slurm accounting storage is disabled); let" in said and not out.exists()
     os.environ["PATH"] = os.pathsep.join(os.environ["PATH"].split(os.pathsep)[1:])
     assert cli.run(verb, [*words, "engine=slurm"]) == 2
     said = capsys.readouterr().err
