@@ -15,8 +15,8 @@ from typing import Protocol, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from slts.data.cluster import Cluster
 from slts.data.parallel import Processes
+from slts.data.ray_cluster import RayCluster
 from slts.data.slurm import Slurm
 from slts.errors import UserError
 
@@ -55,7 +55,7 @@ def engine_of(config, *shared: Path) -> Engine:
     if config.engine == "local":
         return Processes(config.workers)
     ray = config.engine == "ray"
-    cluster = Cluster(config.address, shared, config.workers) if ray else Slurm(shared, config.workers)
+    cluster = RayCluster(config.address, shared, config.workers) if ray else Slurm(shared, config.workers)
     cluster.join()  # before anything is written
     return cluster
 

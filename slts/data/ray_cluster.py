@@ -25,7 +25,7 @@ _joined: str | None = None
 
 
 @dataclass(frozen=True)
-class Cluster:
+class RayCluster:
     """The Ray cluster that jobs run on; see slts.data.engine.Engine."""
 
     address: str | None

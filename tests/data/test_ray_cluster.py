@@ -21,8 +21,8 @@ from metric_clips import speech_like
 from ray_nodes import ENVIRONMENT, Nodes
 
 from slts import cli
-from slts.data import cluster
-from slts.data.cluster import Cluster
+from slts.data import ray_cluster
+from slts.data.ray_cluster import RayCluster
 from slts.data.verification import verify_corpus
 from slts.errors import UserError
 from slts.evaluation.distributed import score_with
@@ -66,7 +66,7 @@ def nodes():
         nodes = Nodes(2)
         try:
             with limited():
-                Cluster(nodes.address).join()
+                RayCluster(nodes.address).join()
             yield nodes
         finally:
             ray.shutdown()
@@ -102,7 +102,7 @@ def test_a_node_that_dies_changes_no_byte(prepared, tmp_path):
 
 
 def test_a_cluster_verifies_as_this_machine_does(prepared):
-    assert verify_corpus(prepared, Cluster(None, (prepared / "corpus.json",))) == verify_corpus(prepared)
+    assert verify_corpus(prepared, RayCluster(None, (prepared / "corpus.json",))) == verify_corpus(prepared)
 
 
 def test_a_cluster_measures_offsets_as_this_machine_does(prepared, nodes, tmp_path):
@@ -121,7 +121,7 @@ def test_a_cluster_scores_as_this_machine_does(nodes, tmp_path):
     pairs = [partial(read_pair, tmp_path / "0.wav", tmp_path / f"{number}.wav") for number in range(len(sounds))]
     pairs.append((speech, delayed(speech, 320)))
     how = {"metrics": ["stoi", "pesq", "a_stoi", "frontend_offset_ms"], "pesq_mode": "nb", "stoi": "own"}
-    rows = score_with(Cluster(None, (tmp_path,)), pairs, **how)
+    rows = score_with(RayCluster(None, (tmp_path,)), pairs, **how)
     assert rows == score_pairs(pairs, **how)
     assert rows[1]["frontend_offset_ms"] == 40 and rows[2]["reasons"] and rows[3]["frontend_offset_ms"] == 20
 
@@ -132,7 +132,7 @@ def crash() -> None:
 
 def test_a_pair_that_crashes_its_process_costs_itself_alone(nodes):
     speech = speech_like(0)
-    rows = score_with(Cluster(None), [(speech, speech), crash, (speech, 0.5 * speech)], metrics=["stoi", "estoi"])
+    rows = score_with(RayCluster(None), [(speech, speech), crash, (speech, 0.5 * speech)], metrics=["stoi", "estoi"])
     assert rows[0]["stoi"] == pytest.approx(1) and rows[2]["stoi"] == pytest.approx(1)
     assert rows[1]["reasons"] == dict.fromkeys(["stoi", "estoi"], "reading or scoring it crashed")
 
@@ -160,11 +160,11 @@ def named(job, tick) -> str:
 
 
 def on_cluster(function, job, *shared: Path) -> list:
-    return list(Cluster(None, shared).run(function, [job], print))
+    return list(RayCluster(None, shared).run(function, [job], print))
 
 
 def test_results_come_in_the_order_of_the_jobs(nodes):
-    assert list(Cluster(None, workers=1).run(divided, [1, 2, 4], print)) == [1, 0.5, 0.25]
+    assert list(RayCluster(None, workers=1).run(divided, [1, 2, 4], print)) == [1, 0.5, 0.25]
 
 
 def test_what_fails_on_a_node_is_one_line(nodes):
@@ -217,18 +217,18 @@ class NobodyLeft:
 
 def test_jobs_do_not_wait_for_nodes_that_are_gone():
     with pytest.raises(UserError, match="no node of the cluster is left with a core"):
-        cluster._Jobs(NobodyLeft, divided, None, 1).one_done([1])
+        ray_cluster._Jobs(NobodyLeft, divided, None, 1).one_done([1])
 
 
 @pytest.mark.parametrize("address", ["localhost:1", "ray://localhost:1", "localhost", "localhost:99999"])
 def test_no_cluster_at_the_address_is_one_line(address):
     with pytest.raises(UserError, match=f"address={address}: n"):
-        Cluster(address).join()
+        RayCluster(address).join()
 
 
 @pytest.mark.parametrize(("answer", "said"), [(b"", "no cluster there .*timed out"), (b"HTTP/1.1 4", "something else")])
 def test_whoever_else_listens_at_the_address_is_found_out(answer, said, monkeypatch):
-    monkeypatch.setattr(cluster, "ANSWER", 0.3)
+    monkeypatch.setattr(ray_cluster, "ANSWER", 0.3)
     with socket.create_server(("localhost", 0)) as server:
 
         def serve() -> None:
@@ -239,7 +239,7 @@ def test_whoever_else_listens_at_the_address_is_found_out(answer, said, monkeypa
 
         threading.Thread(target=serve, daemon=True).start()
         with pytest.raises(UserError, match=said):
-            Cluster(f"localhost:{server.getsockname()[1]}").join()
+            RayCluster(f"localhost:{server.getsockname()[1]}").join()
 
 
 def test_a_command_without_a_cluster_leaves_nothing(tmp_path, capsys):
