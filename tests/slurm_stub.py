@@ -1,8 +1,8 @@
 """``sbatch``, ``sacct`` and ``scancel`` that run what they are given on this machine, for tests.
 
 Each is this file under that name. Their cluster is the folder ``$SLURM_STUB``: of each task a file ``JOB_TASK`` with
-its process, then with how it ended. ``kill`` there names a task and a file: at its first start the task is killed once
-the file is there. ``refuses`` is what sbatch says in place of taking a job, ``no accounts`` what sacct says.
+its process, then with how it ended. ``kill`` there names a task and a file: at its first start the task dies where it
+would give the file its name. ``refuses`` is what sbatch says in place of taking a job, ``no accounts`` what sacct says.
 """
 
 import os
@@ -14,6 +14,14 @@ import time
 from pathlib import Path
 
 CLUSTER = Path(os.environ.get("SLURM_STUB", "."))
+DYING = """import os, signal, sys
+
+def die(event, arguments):
+    if event == "os.rename" and str(arguments[1]).endswith({!r}):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(die)
+"""
 
 
 def sbatch(words: list[str]) -> None:
@@ -50,6 +58,11 @@ def _start(script: str, job: str, task: int | None) -> tuple[str, subprocess.Pop
     told = {"SLURM_JOB_ID": job, "SLURM_JOB_NODELIST": "here"}
     if task is not None:
         told |= {"SLURM_ARRAY_JOB_ID": job, "SLURM_ARRAY_TASK_ID": str(task)}
+    victim = CLUSTER / "kill"
+    if victim.exists() and victim.read_text().split()[0] == name:
+        (CLUSTER / "sitecustomize.py").write_text(DYING.format(victim.read_text().split()[1]))
+        told["PYTHONPATH"] = f"{CLUSTER}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+        victim.unlink()
     output = re.search(r"--output=(\S+)", Path(script).read_text())[1]
     log = output.replace("%A", job).replace("%a", str(task)).replace("%j", job)
     with open(log, "a") as file:
@@ -57,13 +70,6 @@ def _start(script: str, job: str, task: int | None) -> tuple[str, subprocess.Pop
             ["bash", script], env={**os.environ, **told}, stdout=file, stderr=file, process_group=0
         )
     _tell(name, f"RUNNING {process.pid}")
-    victim = CLUSTER / "kill"
-    if victim.exists() and victim.read_text().split()[0] == name:
-        made = Path(victim.read_text().split()[1])
-        victim.unlink()
-        while not made.exists() and process.poll() is None:
-            time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGKILL)
     return name, process
 
 
