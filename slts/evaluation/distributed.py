@@ -15,7 +15,7 @@ from slts.memory import keep_freed_memory
 from slts.metrics import score_pairs
 from slts.metrics.scoring import Pair
 
-CHUNK = 16
+CHUNK = 32
 """Pairs a job: some seconds of work."""
 
 
