@@ -1,8 +1,13 @@
-"""The files of a folder and of those below it, and the text of one."""
+"""The files of a folder and of those below it, the text of one, and the folder of what can be had again."""
 
 import os
 import stat
 from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """``$SLTS_CACHE``, or ~/.cache/slts."""
+    return Path(os.environ.get("SLTS_CACHE", "~/.cache/slts")).expanduser()
 
 
 def files_below(root: Path) -> list[Path]:

@@ -34,6 +34,7 @@ from slts.data.shards import read_corpus_json
 from slts.data.storage import BLOCK, Unreachable, storage
 from slts.errors import UserError
 from slts.files import sha256
+from slts.folders import cache_folder
 from slts.secrecy import without_secrets
 
 TRIES, PAUSE = 3, 1.0
@@ -116,13 +117,14 @@ class Remote:
         if scheme == "pipe" and "{name}" not in data:
             raise UserError(f"data={address}: the command needs {{name}} in the place of the file to read")
         self.address, self.data, self.limit, self.verify = address, data, int(disk_gb * 1e9), verify
-        cache = Path(os.environ.get("SLTS_CACHE", "~/.cache/slts")).expanduser()
-        self.shards, facts = cache / "shards", cache / hashlib.sha256(data.encode()).hexdigest()[:16]
+        self.shards, facts = cache_folder() / "shards", cache_folder() / hashlib.sha256(data.encode()).hexdigest()[:16]
         try:
             self.shards.mkdir(parents=True, exist_ok=True)
             facts.mkdir(exist_ok=True)
         except OSError as error:
-            raise UserError(f"{cache} cannot be written ({error.strerror}); set SLTS_CACHE to another folder") from None
+            raise UserError(
+                f"{cache_folder()} cannot be written ({error.strerror}); set SLTS_CACHE to another folder"
+            ) from None
         with self._lock(facts / "corpus.json"):
             self._fetch("corpus.json", facts / "corpus.json", None)
             self.corpus = _checked(read_corpus_json(facts), address)

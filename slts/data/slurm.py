@@ -2,15 +2,15 @@
 
 Where tasks run is said as ever to ``sbatch``, by its own variables: SBATCH_PARTITION, SBATCH_ACCOUNT, SBATCH_QOS,
 SBATCH_TIMELIMIT, SBATCH_MEM_PER_CPU and so on. What is given to them and what they give back lies meanwhile in a folder
-of ``$SLTS_CACHE/slurm`` (~/.cache/slts/slurm) that this user alone can read; all nodes must see it, and Python and slts
-where they are here.
+of ``$SLTS_CACHE/slurm`` (~/.cache/slts/slurm); all nodes must see it, and Python and slts where they are here. As
+submitit loads it by pickle, which executes what it is told, nobody else may be able to put a file in its place.
 """
 
 import importlib.util
 import logging
 import os
-import pickle
 import shutil
+import stat
 import subprocess
 import tempfile
 import time
@@ -24,6 +24,7 @@ from typing import Any
 
 from slts.data.nodes import Died, Failure, Place, after_a_death, at_work, run_on
 from slts.errors import UserError
+from slts.folders import cache_folder
 
 AT_ONCE = 64
 """Tasks at once, unless ``workers`` says it."""
@@ -46,11 +47,13 @@ class Slurm:
     workers: int | None = None
 
     def join(self) -> None:
-        """Raises UserError where submitit is not installed, or SLURM is not here, takes no job or keeps no accounts."""
+        """Raises UserError where submitit is not installed, SLURM is not here, takes no job or keeps no accounts, or
+        where others could change what tasks load."""
         if importlib.util.find_spec("submitit") is None:
             raise UserError("engine=slurm: submitit is missing; pip install 'slts[cluster]', or leave engine= out")
         if not all(map(shutil.which, ("sbatch", "srun", "sacct", "scancel"))):
             raise UserError("engine=slurm: no sbatch here; give the command on a machine of the cluster that has it")
+        _own_folder()
         tried = subprocess.run(["sbatch", "--test-only", "--wrap", "true"], capture_output=True, text=True)
         if tried.returncode:
             raise _refused(tried.stderr)
@@ -69,7 +72,9 @@ class Slurm:
         at_once = self.workers or AT_ONCE
         size = ceil(len(jobs) / min(len(jobs), LARGEST, ROUNDS * at_once))
         groups = [Group(tuple(jobs[first : first + size])) for first in range(0, len(jobs), size)]
-        tasks = _Tasks(partial(_each, function), Place.here(self.shared), at_once, _folder())
+        tasks = _Tasks(
+            partial(_each, function), Place.here(self.shared), at_once, Path(tempfile.mkdtemp(dir=_own_folder()))
+        )
         try:
             yield from chain.from_iterable(run_on(tasks, groups, advance))
         except BaseException:
@@ -112,9 +117,8 @@ class _Tasks:
     def give(self, jobs: Sequence) -> list:
         from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-        work = [pickle.dumps((self.function, job)) for job in jobs]
         try:
-            tasks = self.executor.map_array(_Task(), work, [self.place] * len(work))
+            tasks = self.executor.map_array(_Task(self.function, self.place), jobs)
         except (FailedJobError, FailedSubmissionError) as error:
             raise _refused(str(error)) from None
         self.arrays |= {task.job_id.partition("_")[0] for task in tasks}
@@ -143,26 +147,39 @@ class _Tasks:
             subprocess.run(["scancel", *sorted(self.arrays)], capture_output=True)
 
 
+@dataclass(frozen=True)
 class _Task:
     """What a task of the array does. Where its time ends, or somebody else takes its node, it is put into the queue
     again as it is."""
 
-    def __call__(self, work: bytes, place: Place) -> tuple[Any, int] | Failure:
-        return at_work(lambda: pickle.loads(work), place)
+    function: Callable
+    place: Place
 
-    def checkpoint(self, work: bytes, place: Place):
+    def __call__(self, job) -> tuple[Any, int] | Failure:
+        return at_work(lambda: (self.function, job), self.place)
+
+    def checkpoint(self, job):
         from submitit.helpers import DelayedSubmission
 
-        return DelayedSubmission(self, work, place)
+        return DelayedSubmission(self, job)
 
 
-def _folder() -> Path:
-    cache = Path(os.environ.get("SLTS_CACHE", "~/.cache/slts")).expanduser() / "slurm"
+def _own_folder() -> Path:
+    """Where the files of tasks lie. Raises UserError where others than this user and root could change them."""
+    folder = cache_folder() / "slurm"
     try:
-        cache.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix="tasks-", dir=cache))
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for place in (folder.resolve(), *folder.resolve().parents):
+            facts = place.stat()
+            open_to_others = facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not facts.st_mode & stat.S_ISVTX
+            if open_to_others or facts.st_uid not in (0, os.getuid()):
+                raise UserError(
+                    f"engine=slurm: others can change {place}, and with it what tasks load from {folder}; chmod go-w,"
+                    " or set SLTS_CACHE to a folder of yours alone"
+                )
     except OSError as error:
-        raise UserError(f"{cache} cannot be written ({error.strerror}); set SLTS_CACHE to another folder") from None
+        raise UserError(f"{folder} cannot be written ({error.strerror}); set SLTS_CACHE to another folder") from None
+    return folder
 
 
 def _refused(said: str) -> UserError:

@@ -1,11 +1,11 @@
 """Runs of a W&B project, as the run directories that slts evaluate published there."""
 
-import os
 import re
 import shutil
 from pathlib import Path
 
 from slts.errors import UserError
+from slts.folders import cache_folder
 from slts.training.tracking import SCORES
 
 PREFIX = "wandb:"
@@ -24,14 +24,14 @@ def runs_folder(runs: str) -> Path:
     import wandb
 
     project = runs.removeprefix(PREFIX)
-    cache = Path(os.environ.get("SLTS_CACHE", "~/.cache/slts")).expanduser() / "wandb" / _plain(project)
-    shutil.rmtree(cache, ignore_errors=True)
+    copy = cache_folder() / "wandb" / _plain(project)
+    shutil.rmtree(copy, ignore_errors=True)
     try:
         # Oldest first, so that a later run of the same name and group is the one set apart by its id.
         for run in wandb.Api().runs(project, filters={"jobType": SCORES}, order="+created_at"):
             files = list(run.files())
             for name in (file.name.split("/")[0] for file in files if re.fullmatch(r"[^/]+/results\.jsonl", file.name)):
-                folder = cache / _plain(run.group or "")
+                folder = copy / _plain(run.group or "")
                 folder = folder / _plain(run.id) if (folder / name).exists() else folder
                 for file in files:
                     if file.name.startswith(f"{name}/") and ".." not in file.name.split("/"):
@@ -41,9 +41,9 @@ def runs_folder(runs: str) -> Path:
             f"runs={runs}: W&B did not give its runs ({' '.join(str(error).split())}); run `wandb login`, and give"
             " wandb:ENTITY/PROJECT"
         ) from None
-    if not cache.is_dir():
+    if not copy.is_dir():
         raise UserError(f"runs={runs}: no run there has published scores; slts evaluate does it where tracking=wandb")
-    return cache
+    return copy
 
 
 def _plain(name: str) -> str:

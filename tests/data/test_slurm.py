@@ -6,7 +6,6 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import slurm_stub
@@ -93,15 +92,28 @@ def test_what_fails_on_a_node_is_one_line_and_ends_the_others(cluster, tmp_path)
         list(Slurm((stranger,)).run(divided, [1], print))
 
 
-def test_a_task_that_cannot_start_is_one_line(cluster, tmp_path, monkeypatch):
-    monkeypatch.setattr(slurm, "pickle", SimpleNamespace(dumps=lambda _: Unknown()))
+def test_a_task_that_cannot_start_is_one_line(cluster):
     with pytest.raises(UserError, match=r"engine=slurm: a task failed \(.*no such thing here.*\); its log: \S+\.out"):
-        list(Slurm().run(divided, [1], print))
+        list(Slurm().run(divided, [Unknown()], print))
 
 
 def test_a_task_whose_time_ends_is_given_again_as_it_is():
-    delayed = slurm._Task().checkpoint(b"work", "place")
-    assert isinstance(delayed.function, slurm._Task) and delayed.args == (b"work", "place")
+    task = slurm._Task(divided, "place")
+    delayed = task.checkpoint(7)
+    assert delayed.function == task and delayed.args == (7,)
+
+
+@pytest.mark.parametrize("place", ["slurm", "."])
+def test_where_others_could_put_what_tasks_load_nothing_is_begun(place, cluster, tmp_path, capsys):
+    folder = tmp_path / "cache" / place
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    assert cli.run("prepare", [*RECIPE, "engine=slurm", f"out={tmp_path}/corpus"]) == 2
+    said = capsys.readouterr().err
+    assert f"others can change {folder.resolve()}, and" in said and len(said.splitlines()) == 1
+    assert not (tmp_path / "corpus").exists() and not list(cluster.iterdir())
+    folder.chmod(0o1777)  # as /tmp: what is there stays its owner's
+    Slurm().join()
 
 
 class Unknown:
