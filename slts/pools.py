@@ -1,9 +1,12 @@
-"""Pools of processes that end, whatever became of one of them."""
+"""Pools of processes that end, whatever became of one of them and whenever they are interrupted."""
 
+import signal
+import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Collection, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
+from typing import Any
 
 LEAVING = 5.0
 """Seconds that processes have for going by themselves after the last job."""
@@ -30,3 +33,37 @@ def ending(pool: ProcessPoolExecutor) -> Iterator[ProcessPoolExecutor]:
         for process in processes:
             process.kill()
             process.join()
+
+
+@contextmanager
+def holding_off_interrupts() -> Iterator[None]:
+    """Ctrl-C within the block comes after it.
+
+    Python's pools and futures have locks that an interrupt may leave locked, between taking one and noting that it is
+    to be given back. The pool's own thread then waits for it for ever, and Python at its end for that thread.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield  # no interrupt is raised here
+        return
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        for number in came[:1]:
+            signal.raise_signal(number)
+
+
+def look_for_finished(futures: Collection[Future]) -> set[Future]:
+    """Those of the futures that are finished, empty where none is within half a second. It may be interrupted."""
+    with holding_off_interrupts():
+        return wait(futures, timeout=0.5, return_when=FIRST_COMPLETED).done
+
+
+def awaited(future: Future) -> Any:
+    """Its result, as ``future.result()`` gives it, but that waiting for it may be interrupted."""
+    while not look_for_finished([future]):
+        pass
+    return future.result()

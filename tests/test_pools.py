@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -61,3 +62,54 @@ def test_nothing_is_waited_for_after_a_failure():
         [process] = [psutil.Process(pid) for pid in pool._processes]
         1 / 0  # noqa: B018
     assert time.monotonic() - began < 60 and not process.is_running()
+
+
+INTERRUPTED = """
+import signal, sys, threading, time
+from concurrent.futures import Future
+from functools import partial
+from slts.data.parallel import Processes
+from slts.metrics.scoring import score_pairs
+
+def job(number, tick):
+    time.sleep(number)
+    return number
+
+def pair(seconds):
+    time.sleep(seconds)
+    raise SystemExit  # never gets so far
+
+class Interrupting(threading.Condition):
+    # Ctrl-C once the lock of a future is taken, in the thread that uses the pool.
+    times = 0
+
+    def __enter__(self):
+        entered = super().__enter__()
+        if threading.current_thread() is threading.main_thread():
+            Interrupting.times += 1
+            if Interrupting.times == int(sys.argv[2]):
+                signal.raise_signal(signal.SIGINT)
+        return entered
+
+def init(self, before=Future.__init__):
+    before(self)
+    self._condition = Interrupting()
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    Future.__init__ = init
+    if sys.argv[1] == "jobs":
+        list(Processes(2).run(job, [0, 600, 600, 600], print))
+    else:
+        score_pairs([partial(pair, 600)] * 4, workers=2)
+"""
+
+
+@pytest.mark.parametrize("work", ["jobs", "pairs"])
+@pytest.mark.parametrize("time", [1, 2, 5])
+def test_an_interrupt_while_a_lock_of_the_pool_is_held_ends_it(work, time, tmp_path):
+    script = tmp_path / "interrupted.py"
+    script.write_text(INTERRUPTED)
+    ended = subprocess.run([sys.executable, str(script), work, str(time)], capture_output=True, text=True, timeout=120)
+    assert ended.returncode != 0 and ended.stderr.count("Traceback") == 1
+    assert "\nKeyboardInterrupt\n" in ended.stderr

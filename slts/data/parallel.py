@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ import cv2
 import torch
 
 from slts.errors import UserError
-from slts.pools import ending
+from slts.pools import ending, holding_off_interrupts, look_for_finished
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,13 @@ def _run_in_pool(function: Callable, jobs: Sequence, workers: int, advance: Call
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(done,))
     try:
         with ending(pool):
-            futures = [pool.submit(_call_in_worker, function, job) for job in jobs]
+            with holding_off_interrupts():
+                futures = [pool.submit(_call_in_worker, function, job) for job in jobs]
             waiting = set(futures)
             for future in futures:
                 while future in waiting:
-                    finished, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+                    finished = look_for_finished(waiting)
+                    waiting -= finished
                     for one in finished:
                         one.result()
                     # Read without its lock, which a process that is killed may hold.

@@ -18,7 +18,7 @@ from slts.metrics.columns import COLUMNS, PLAIN, PREDICTED
 from slts.metrics.excerpt import Excerpt, Undefined, checked_pair
 from slts.metrics.intelligibility import by_pystoi, stoi_estoi
 from slts.metrics.quality import pesq
-from slts.pools import ending
+from slts.pools import awaited, ending, holding_off_interrupts
 
 COMPARISONS = {
     compare: tuple(name for name in PLAIN if COLUMNS[name].compare is compare)
@@ -194,11 +194,12 @@ def _scored_in_pools(pairs: list, workers: int, metrics: tuple[str, ...], score:
     while at < len(pairs):
         with ending(_pool(min(workers, len(pairs) - at))) as pool:
             try:
-                for index in range(at, len(pairs)):
-                    if index not in futures or isinstance(futures[index].exception(), BrokenProcessPool):
-                        futures[index] = pool.submit(score, pairs[index])
+                with holding_off_interrupts():
+                    for index in range(at, len(pairs)):
+                        if index not in futures or isinstance(futures[index].exception(), BrokenProcessPool):
+                            futures[index] = pool.submit(score, pairs[index])
                 while at < len(pairs):
-                    row = futures.pop(at).result()
+                    row = awaited(futures.pop(at))
                     at += 1
                     yield row
                 return
@@ -217,14 +218,14 @@ def _row_alone(pair: Pair | Callable[[], Pair], metrics: tuple[str, ...], score:
     for attempted, reason in ((metrics, ""), (without_pesq, "PESQ crashed")):
         with ending(_pool(1)) as pool:
             try:
-                row = pool.submit(functools.partial(score, metrics=attempted), pair).result()
+                row = awaited(pool.submit(functools.partial(score, metrics=attempted), pair))
             except BrokenProcessPool:
                 continue
         lost = {name: reason for name in metrics if name not in attempted}
         ordered = {name: row.get(name) for name in metrics}
         return ordered | {"reasons": {n: r for n in metrics if (r := (row["reasons"] | lost).get(n))}}
     with ending(_pool(1)) as pool:
-        pool.submit(int).result()
+        awaited(pool.submit(int))
     return _without_values(metrics, Undefined("reading or scoring it crashed"))
 
 
