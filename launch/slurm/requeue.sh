@@ -5,9 +5,9 @@ export PET_SIGNALS_TO_HANDLE=SIGTERM,SIGINT,SIGUSR1 PET_SHUTDOWN_TIMEOUT=100
 
 # Runs a command, hands SIGUSR1 on to it, and requeues the job if that came.
 train_until_signalled() {
-  local pid status signalled=
-  "$@" & pid=$!
+  local pid= status signalled=
   trap 'signalled=1; kill -USR1 $pid 2>/dev/null' USR1
+  "$@" & pid=$!
   wait $pid; status=$?
   # A trap ends wait early; the training is still saving.
   while kill -0 $pid 2>/dev/null; do wait $pid; status=$?; done

@@ -71,7 +71,7 @@ def kernel(runs, tiny_corpus):
 def test_executes_on_a_small_run(notebook, kernel):
     content = nbformat.read(notebook, as_version=4)
     content.cells.insert(0, nbformat.v4.new_code_cell("%reset -f"))  # no name of the notebook before
-    NotebookClient(content, km=kernel, timeout=120).execute()
+    NotebookClient(content, km=kernel, timeout=600).execute()
     shown = "".join(str(output) for cell in content.cells for output in cell.get("outputs", []))
     ours = {
         "figure5": "image/png",

@@ -214,7 +214,7 @@ def test_the_next_window_is_fetched_ahead(corpus, cache):
     stream = iter(training_loader(data, 1, 0, 0, 1, 0))
     assert len(list(islice(stream, 1))) == 1 < CLIPS[first[0]]
     following, _ = data.order.window(CLIPS[first[0]])
-    deadline = time.time() + 20
+    deadline = time.time() + 300
     while not list(cache.glob(f"train-{following[0]:06d}-*.tar")) and time.time() < deadline:
         time.sleep(0.02)
     assert len(list(cache.glob("*.tar"))) == 2

@@ -228,18 +228,20 @@ def test_no_cluster_at_the_address_is_one_line(address):
 
 @pytest.mark.parametrize(("answer", "said"), [(b"", "no cluster there .*timed out"), (b"HTTP/1.1 4", "something else")])
 def test_whoever_else_listens_at_the_address_is_found_out(answer, said, monkeypatch):
-    monkeypatch.setattr(ray_cluster, "ANSWER", 0.3)
+    monkeypatch.setattr(ray_cluster, "ANSWER", 60 if answer else 0.3)
+    asked = threading.Event()
     with socket.create_server(("localhost", 0)) as server:
 
         def serve() -> None:
             connection, _ = server.accept()
             with connection:
                 connection.sendall(answer)
-                time.sleep(0.6)
+                asked.wait()
 
         threading.Thread(target=serve, daemon=True).start()
         with pytest.raises(UserError, match=said):
             RayCluster(f"localhost:{server.getsockname()[1]}").join()
+        asked.set()
 
 
 def test_a_command_without_a_cluster_leaves_nothing(tmp_path, capsys):

@@ -68,7 +68,7 @@ def test_every_tab_answers_and_what_is_no_video_is_refused(demo, tmp_path):
                 answer.wait_for(timeout=60_000)
                 assert tab != "Offset" or "lags the audio by 2" in answer.inner_text()
                 shown = panel.locator("video").last  # the answer's
-                page.wait_for_function("film => film.readyState >= 2", arg=shown.element_handle(), timeout=10_000)
+                page.wait_for_function("film => film.readyState >= 2", arg=shown.element_handle(), timeout=60_000)
                 assert page.evaluate("document.documentElement.scrollWidth") == width
             assert elsewhere == []
         _refuses_strange_files(page, tmp_path)
@@ -84,13 +84,13 @@ def _refuses_strange_files(page, folder: Path) -> None:
     panel = page.get_by_role("tabpanel").filter(visible=True)
     panel.get_by_role("button", name="Clear").click()
     panel.locator("input[type=file]").set_input_files(folder / "giant.mp4")
-    page.get_by_text("exceed the maximum allowed size").wait_for(timeout=10_000)
+    page.get_by_text("exceed the maximum allowed size").wait_for(timeout=60_000)
     page.reload()
     panel.locator("input[type=file]").set_input_files(folder / "junk'; $(x).mp4")
-    panel.get_by_role("button", name="Clear").wait_for(timeout=10_000)
+    panel.get_by_role("button", name="Clear").wait_for(timeout=60_000)
     panel.get_by_role("button", name="Measure").click()
     refused = panel.locator(".said.refused")
-    refused.wait_for(timeout=10_000)
+    refused.wait_for(timeout=60_000)
     assert refused.inner_text() == "The video cannot be used: it is no video or sound that can be read."
 
 

@@ -112,7 +112,7 @@ def cluster(tmp_path):
     )
     on_path(programs, "slts", training)
     on_path(programs, "accelerate", training)
-    on_path(programs, "srun", 'shift\n"$@" & pid=$!\ntrap "kill -USR1 $pid" USR1\nwait $pid\nwait $pid')
+    on_path(programs, "srun", 'shift\ntrap "kill -USR1 \\$pid" USR1\n"$@" & pid=$!\nwait $pid\nwait $pid')
     on_path(programs, "scontrol", 'if [ "$1" = show ]; then echo n1; echo n2; else echo "scontrol $*"; fi')
     return tmp_path
 
@@ -131,9 +131,8 @@ def submit(cluster: Path, script: str, *words: str, wait_for: str, then, **varia
     while wait_for not in (cluster / "log").read_text():
         assert job.poll() is None, (cluster / "log").read_text()
         time.sleep(0.02)
-    time.sleep(0.2)
     then(job)
-    status = job.wait(timeout=30)
+    status = job.wait(timeout=300)
     return status, (cluster / "log").read_text()
 
 

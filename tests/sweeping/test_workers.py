@@ -132,14 +132,14 @@ def test_kill_9(sweep, victims, storage):
 def test_sigterm_saves_and_leaves_the_trial_to_the_next(sweep):
     study = sweep(trials=1)
     hold(study)
-    worker = study.start("heartbeat_seconds=60")
+    worker = study.start("heartbeat_seconds=600")
     wait_for_step_3(study)
     os.kill(worker.process.pid, signal.SIGTERM)
     go_on(study)
     assert worker.end() == 75 and "stopped by SIGTERM" in worker.log.read_text()
     began = time.monotonic()
-    study.start("heartbeat_seconds=60").finish()
-    assert time.monotonic() - began < 30, "at once, not when a heartbeat is missed"
+    study.start("heartbeat_seconds=600").finish()
+    assert time.monotonic() - began < 300, "at once, not when a heartbeat is missed"
     assert [trial.state for trial in study.trials] == [TrialState.FAIL, TrialState.COMPLETE]
     assert len(trainings(study.study)) == 1 and len(study.starts("trial-0000")) == 2
 

@@ -127,9 +127,9 @@ def in_another_process(function, *arguments, context=FORKED) -> multiprocessing.
 
 def hangs_after_a_while(log: Path) -> None:
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT), 2)
-    with Watchdog(minutes=1 / 60) as watchdog:
+    with Watchdog(minutes=3 / 60) as watchdog:
         for _ in range(3):
-            time.sleep(0.5)
+            time.sleep(1.2)
             watchdog.feed()
         os.write(2, b"fed\n")
         time.sleep(600)
