@@ -9,11 +9,8 @@ import tempfile
 import traceback
 
 from slts import __version__
-from slts.config import compose, quoted
 from slts.errors import UserError, disk_fault
-from slts.help import asked
 from slts.secrecy import without_secrets
-from slts.training.hub import fetch_runs
 
 VERBS = {
     "prepare": "raw corpus to shards",
@@ -45,6 +42,11 @@ def run(verb: str, arguments: list[str]) -> int:
     for a folder that is full or closed, 1 for what was not foreseen."""
     written: list[str] = []
     try:
+        # Half a second's imports, here so that Ctrl-C among them is told in one line, too.
+        from slts.config import compose, quoted
+        from slts.help import asked
+        from slts.training.hub import fetch_runs
+
         module = importlib.import_module(MODULES.get(verb, f"slts.commands.{verb}"))
         if verb in POSITIONAL and len(arguments) == 1 and not arguments[0].startswith((f"{POSITIONAL[verb]}=", "-")):
             arguments = [f"{POSITIONAL[verb]}={quoted(arguments[0])}"]

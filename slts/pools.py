@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
@@ -36,8 +36,8 @@ def ending(pool: ProcessPoolExecutor) -> Iterator[ProcessPoolExecutor]:
 
 
 @contextmanager
-def holding_off_interrupts() -> Iterator[None]:
-    """Ctrl-C within the block comes after it.
+def _holding_off_interrupts() -> Iterator[None]:
+    """Ctrl-C within the block comes after it. Processes that begin in it are told of none until ``interruptible``.
 
     Python's pools and futures have locks that an interrupt may leave locked, between taking one and noting that it is
     to be given back. The pool's own thread then waits for it for ever, and Python at its end for that thread.
@@ -48,17 +48,31 @@ def holding_off_interrupts() -> Iterator[None]:
         return
     came: list[int] = []
     signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         signal.signal(signal.SIGINT, before)
         for number in came[:1]:
             signal.raise_signal(number)
 
 
+def submitted(pool: ProcessPoolExecutor, function: Callable, *arguments: Any) -> Future:
+    """A job for the pool, whose processes must call ``interruptible`` first."""
+    with _holding_off_interrupts():
+        return pool.submit(function, *arguments)
+
+
+def interruptible() -> None:
+    """From here on Ctrl-C, one that came before included, ends this process of a pool at once and without a word."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 def look_for_finished(futures: Collection[Future]) -> set[Future]:
     """Those of the futures that are finished, empty where none is within half a second. It may be interrupted."""
-    with holding_off_interrupts():
+    with _holding_off_interrupts():
         return wait(futures, timeout=0.5, return_when=FIRST_COMPLETED).done
 
 

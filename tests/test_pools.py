@@ -1,5 +1,6 @@
 """Pools end, whenever one of their processes is killed."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import psutil
@@ -14,7 +16,7 @@ import pytest
 from forked import FORKED
 
 from slts import pools
-from slts.pools import ending
+from slts.pools import awaited, ending, interruptible, submitted
 
 JOBS = 2
 
@@ -113,3 +115,20 @@ def test_an_interrupt_while_a_lock_of_the_pool_is_held_ends_it(work, time, tmp_p
     ended = subprocess.run([sys.executable, str(script), work, str(time)], capture_output=True, text=True, timeout=120)
     assert ended.returncode != 0 and ended.stderr.count("Traceback") == 1
     assert "\nKeyboardInterrupt\n" in ended.stderr
+
+
+def interrupt_that_comes_early(mark: Path) -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+    mark.touch()
+    interruptible()
+    mark.with_name("later").touch()
+
+
+def test_a_process_that_is_interrupted_as_it_begins_says_nothing(tmp_path, capfd):
+    early = tmp_path / "early"
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(1, context, interrupt_that_comes_early, (early,))
+    with ending(pool), pytest.raises(BrokenProcessPool):
+        awaited(submitted(pool, int))
+    assert [file.name for file in tmp_path.iterdir()] == ["early"]
+    assert capfd.readouterr().err == ""

@@ -103,3 +103,26 @@ def test_an_ascii_locale_reads_and_says_every_name(locale, tmp_path):
     forbidden = {**os.environ, **ascii_only}  # Python's own option wins over what it is started anew with
     command = [sys.executable, "-X", "utf8=0", "-m", "slts.cli", "--version"]
     subprocess.run(command, env=forbidden, timeout=300, check=True)
+
+
+INTERRUPTED_AMONG_IMPORTS = """
+import sys
+
+module = sys.argv[1]
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == module:
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupting())
+from slts.cli import main
+sys.argv[:] = ["slts", "score", "reference=a", "generated=b"]
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["hydra", "torch"])
+def test_ctrl_c_among_the_imports_is_one_line(module):
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED_AMONG_IMPORTS, module], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "slts score: interrupted\n")

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -15,7 +14,7 @@ import cv2
 import torch
 
 from slts.errors import UserError
-from slts.pools import ending, holding_off_interrupts, look_for_finished
+from slts.pools import ending, interruptible, look_for_finished, submitted
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,7 @@ def _run_in_pool(function: Callable, jobs: Sequence, workers: int, advance: Call
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(done,))
     try:
         with ending(pool):
-            with holding_off_interrupts():
-                futures = [pool.submit(_call_in_worker, function, job) for job in jobs]
+            futures = [submitted(pool, _call_in_worker, function, job) for job in jobs]
             waiting = set(futures)
             for future in futures:
                 while future in waiting:
@@ -73,7 +71,7 @@ def _start_worker(done) -> None:
     global _done
     _done = done
     one_thread()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    interruptible()
     parent = multiprocessing.parent_process()
     assert parent is not None  # this runs in a worker
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()

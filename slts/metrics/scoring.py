@@ -18,7 +18,7 @@ from slts.metrics.columns import COLUMNS, PLAIN, PREDICTED
 from slts.metrics.excerpt import Excerpt, Undefined, checked_pair
 from slts.metrics.intelligibility import by_pystoi, stoi_estoi
 from slts.metrics.quality import pesq
-from slts.pools import awaited, ending, holding_off_interrupts
+from slts.pools import awaited, ending, interruptible, submitted
 
 COMPARISONS = {
     compare: tuple(name for name in PLAIN if COLUMNS[name].compare is compare)
@@ -183,6 +183,7 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 
 
 def _start_worker() -> None:
+    interruptible()
     torch.set_num_threads(1)
     keep_freed_memory()
 
@@ -194,10 +195,9 @@ def _scored_in_pools(pairs: list, workers: int, metrics: tuple[str, ...], score:
     while at < len(pairs):
         with ending(_pool(min(workers, len(pairs) - at))) as pool:
             try:
-                with holding_off_interrupts():
-                    for index in range(at, len(pairs)):
-                        if index not in futures or isinstance(futures[index].exception(), BrokenProcessPool):
-                            futures[index] = pool.submit(score, pairs[index])
+                for index in range(at, len(pairs)):
+                    if index not in futures or isinstance(futures[index].exception(), BrokenProcessPool):
+                        futures[index] = submitted(pool, score, pairs[index])
                 while at < len(pairs):
                     row = awaited(futures.pop(at))
                     at += 1
@@ -218,14 +218,14 @@ def _row_alone(pair: Pair | Callable[[], Pair], metrics: tuple[str, ...], score:
     for attempted, reason in ((metrics, ""), (without_pesq, "PESQ crashed")):
         with ending(_pool(1)) as pool:
             try:
-                row = awaited(pool.submit(functools.partial(score, metrics=attempted), pair))
+                row = awaited(submitted(pool, functools.partial(score, metrics=attempted), pair))
             except BrokenProcessPool:
                 continue
         lost = {name: reason for name in metrics if name not in attempted}
         ordered = {name: row.get(name) for name in metrics}
         return ordered | {"reasons": {n: r for n in metrics if (r := (row["reasons"] | lost).get(n))}}
     with ending(_pool(1)) as pool:
-        awaited(pool.submit(int))
+        awaited(submitted(pool, int))
     return _without_values(metrics, Undefined("reading or scoring it crashed"))
 
 
