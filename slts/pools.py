@@ -65,8 +65,10 @@ def submitted(pool: ProcessPoolExecutor, function: Callable, *arguments: Any) ->
 
 
 def interruptible() -> None:
-    """From here on Ctrl-C, one that came before included, ends this process of a pool at once and without a word."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """From here on Ctrl-C, one that came before included, ends this process of a pool at once and without a word.
+    Unless it is ignored, as by what a shell runs in the background."""
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 

@@ -124,7 +124,15 @@ def interrupt_that_comes_early(mark: Path) -> None:
     mark.with_name("later").touch()
 
 
-def test_a_process_that_is_interrupted_as_it_begins_says_nothing(tmp_path, capfd):
+@pytest.fixture
+def handled():
+    """Ctrl-C as what is typed in a shell has it, however the suite was begun."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_process_that_is_interrupted_as_it_begins_says_nothing(handled, tmp_path, capfd):
     early = tmp_path / "early"
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(1, context, interrupt_that_comes_early, (early,))
@@ -132,3 +140,12 @@ def test_a_process_that_is_interrupted_as_it_begins_says_nothing(tmp_path, capfd
         awaited(submitted(pool, int))
     assert [file.name for file in tmp_path.iterdir()] == ["early"]
     assert capfd.readouterr().err == ""
+
+
+def test_what_ignores_interrupts_has_processes_that_do(handled, tmp_path):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    early = tmp_path / "early"
+    context = multiprocessing.get_context("spawn")
+    with ending(ProcessPoolExecutor(1, context, interrupt_that_comes_early, (early,))) as pool:
+        assert awaited(submitted(pool, int)) == 0
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["early", "later"]
