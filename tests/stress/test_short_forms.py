@@ -9,6 +9,7 @@ from pathlib import Path
 import flash_and_beep_table as table
 import frame_rate_table
 import hostile
+import interrupt
 import kill_prepare
 import numpy as np
 import pytest
@@ -67,6 +68,10 @@ def test_what_is_filmed_at_any_rate_is_read_in_time(tmp_path, name, fps):
 
 def test_kills_leave_only_whole_and_equal_shards(tmp_path):
     assert kill_prepare.kill_and_compare(times=1, clips=15, seed=1, folder=tmp_path) == 1
+
+
+def test_an_interrupt_ends_a_command_and_its_processes_without_a_word_more(tmp_path, capsys):
+    assert interrupt.interrupt(["score"], times=1, seed=0, folder=tmp_path) == 0, capsys.readouterr().out
 
 
 def test_hostile_files_and_arguments_are_refused_or_survived(tmp_path, capsys):
