@@ -3,8 +3,8 @@
     python tests/stress/interrupt.py [--times 4] [--seed 0] [COMMAND ...]
 
 Each command is run whole once, then ``--times`` times, and interrupted as a terminal does, all its processes at once.
-It must end within a minute, with the status that a shell calls 130 (or have ended by itself), show no traceback, and within
-another leave no process. Exit status 0 only if all did.
+It must end within a minute, with the status that a shell calls 130 (or have ended by itself), show no traceback, and
+within another minute leave no process. Exit status 0 only if all did.
 """
 
 import argparse
