@@ -14,7 +14,8 @@ LEAVING = 5.0
 
 @contextmanager
 def ending(pool: ProcessPoolExecutor) -> Iterator[ProcessPoolExecutor]:
-    """The pool for a block. With the block its processes end: by themselves, or at once where the block fails.
+    """The pool for a block. With the block its processes and its thread end: by themselves, or at once where the block
+    fails.
 
     Python's own ``with pool`` waits for ever where one of them was killed, for want of memory say, while it waited for
     more after its last job: the lock of the queue dies with it, and the others want that lock before they can see that
@@ -26,6 +27,7 @@ def ending(pool: ProcessPoolExecutor) -> Iterator[ProcessPoolExecutor]:
         patience = LEAVING
     finally:
         processes = list((pool._processes or {}).values())
+        thread, results = pool._executor_manager_thread, pool._result_queue
         pool.shutdown(wait=False, cancel_futures=True)
         until = time.monotonic() + patience
         for process in processes:
@@ -33,6 +35,9 @@ def ending(pool: ProcessPoolExecutor) -> Iterator[ProcessPoolExecutor]:
         for process in processes:
             process.kill()
             process.join()
+        if thread is not None:
+            results._writer.close()  # else the thread waits for the rest of what a killed process was sending
+            thread.join(LEAVING)  # Python at its end may meet it closing the pool, and fail
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import psutil
@@ -64,6 +65,28 @@ def test_nothing_is_waited_for_after_a_failure():
         [process] = [psutil.Process(pid) for pid in pool._processes]
         1 / 0  # noqa: B018
     assert time.monotonic() - began < 60 and not process.is_running()
+
+
+def stop_where_it_answers(mark: Path) -> bytes:
+    """A job after which the process sends the first half of its result."""
+
+    def send_half(connection: Connection, data: bytes) -> None:
+        os.write(connection.fileno(), data[: len(data) // 2])
+        mark.touch()
+        time.sleep(600)
+
+    Connection._send = send_half
+    return b"result"
+
+
+def test_a_process_killed_while_it_answers_stops_nothing(tmp_path):
+    with pytest.raises(ZeroDivisionError), ending(ProcessPoolExecutor(1, FORKED)) as pool:
+        pool.submit(stop_where_it_answers, tmp_path / "sent")
+        while not (tmp_path / "sent").exists():
+            time.sleep(0.01)
+        thread = pool._executor_manager_thread
+        1 / 0  # noqa: B018
+    assert not thread.is_alive()
 
 
 INTERRUPTED = """
