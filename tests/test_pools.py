@@ -1,4 +1,4 @@
-"""Pools end, whenever one of their processes is killed."""
+"""Pools end, whenever one of their processes is killed and wherever they are interrupted."""
 
 import multiprocessing
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from forked import FORKED
+from forked import FORKED, PATIENCE
 
 from slts import pools
 from slts.pools import awaited, ending, interruptible, submitted
@@ -102,7 +102,6 @@ def job(number, tick):
 
 def pair(seconds):
     time.sleep(seconds)
-    raise SystemExit  # never gets so far
 
 class Interrupting(threading.Condition):
     # Ctrl-C once the lock of a future is taken, in the thread that uses the pool.
@@ -131,11 +130,12 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("work", ["jobs", "pairs"])
-@pytest.mark.parametrize("time", [1, 2, 5])
-def test_an_interrupt_while_a_lock_of_the_pool_is_held_ends_it(work, time, tmp_path):
+@pytest.mark.parametrize("lock", [1, 2, 5])
+def test_an_interrupt_while_a_lock_of_the_pool_is_held_ends_it(work, lock, tmp_path):
     script = tmp_path / "interrupted.py"
     script.write_text(INTERRUPTED)
-    ended = subprocess.run([sys.executable, str(script), work, str(time)], capture_output=True, text=True, timeout=120)
+    command = [sys.executable, str(script), work, str(lock)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert ended.returncode != 0 and ended.stderr.count("Traceback") == 1
     assert "\nKeyboardInterrupt\n" in ended.stderr
 
